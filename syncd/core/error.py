@@ -1,0 +1,28 @@
+"""The one exception tree. Each boundary maps its own errors into it once, with a stable reason code."""
+
+from syncd.core.reason import Reason
+
+
+class SyncdError(Exception):
+    """Base of all errors that syncd raises on purpose. `detail` is for people, escaped for terminals."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail
+
+
+class StaleError(SyncdError):
+    """The world moved on: observe and plan again at once."""
+
+
+class TransientError(SyncdError):
+    """May work later: back off and retry."""
+
+
+class PathProblem(SyncdError):
+    """One path cannot be synchronised: an issue on the path, the rest goes on."""
+
+
+class NeedsUser(SyncdError):
+    """The pair is held until a person (or the returning root) resolves it."""

@@ -1,0 +1,164 @@
+"""The port of a tree: what the engine asks of a local directory, a hub workspace or any remote.
+
+Methods are coroutines; an implementation does its blocking work in threads or processes of its own.
+Errors are those of `syncd.core.error`; nothing else leaves a tree.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from syncd.core.action import Action, Result
+from syncd.core.entry import Entry, Side, StatHint
+from syncd.core.listing import Child
+from syncd.core.reason import Reason
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What the tree can hold, found by probing, not by platform name."""
+
+    is_writable: bool = True
+    mode_mask: int = 0o777
+    """Permission bits that are kept: 0o777, 0o100 or 0."""
+    is_case_sensitive: bool = True
+    is_normalisation_preserving: bool = True
+    time_granularity_ns: int = 1
+    has_symlinks: bool = True
+    has_exchange: bool = True
+    """RENAME_EXCHANGE and RENAME_NOREPLACE work; without them replacing is `weak-replace`."""
+    has_reflink: bool = False
+    has_events: bool = True
+    """Changes by anyone are reported by the kernel (not so on NFS, FUSE, SMB …)."""
+    filesystem: str = ""
+
+
+class RootIdentity(msgspec.Struct, frozen=True):
+    """What must stay the same for a root to be the root."""
+
+    device: int
+    inode: int
+    filesystem_id: str
+    marker: str | None = None
+    """The pair key found in the marker, None where there is none."""
+
+
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """One directory as it was read: `record` is `core.listing.pack` of all its children, sorted by name.
+
+    With a `problem` the record is empty and says nothing: a failed listing is never "empty".
+    `racy_after_ns`: an mtime at or after this file-system time may still change unseen (racy-git rule).
+    """
+
+    path: bytes
+    inode: int
+    record: bytes
+    problem: Reason | None = None
+    detail: str = ""
+    racy_after_ns: int = 2**63 - 1
+
+
+class Look(msgspec.Struct, frozen=True, gc=False):
+    """One path as it was looked at. No child and no problem: it is absent."""
+
+    path: bytes
+    child: Child | None
+    problem: Reason | None = None
+    detail: str = ""
+    racy_after_ns: int = 2**63 - 1
+
+
+class Digested(msgspec.Struct, frozen=True, gc=False):
+    """A file's digest with the stat that held before and after reading, or why there is none."""
+
+    path: bytes
+    digest: bytes | None
+    hint: StatHint | None
+    problem: Reason | None = None
+    detail: str = ""
+
+
+class Content(Protocol):
+    """The content of one file of the other tree, opened beneath its root, checked before and after.
+
+    `open_blocking` returns a descriptor (caller closes) and is called in a worker thread; it raises
+    StaleError when the file is not the `expected` one. `check_blocking(fd)` raises StaleError when the
+    file changed while it was read. `read_target_blocking` is for links.
+    """
+
+    def open_blocking(self) -> int: ...
+    def check_blocking(self, fd: int) -> None: ...
+    def read_target_blocking(self) -> bytes: ...
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """One action, with the hint at its target (to check the expectation) and the content to put."""
+
+    action: Action
+    hint: StatHint | None = None
+    content: Content | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Steps of one level on one side, applied in order, made durable together.
+
+    `batch_id` names the trash folder. `stop` is polled between steps from the worker thread: once true,
+    the steps that have not begun are left out of the results (pause, shutdown).
+    """
+
+    batch_id: str
+    steps: tuple[Step, ...]
+    stop: Callable[[], bool]
+    progress: Callable[[int], None] = lambda copied_bytes: None
+
+
+class RootProblem(msgspec.Struct, frozen=True):
+    """Why a root must not be trusted now (`root-missing`, `root-changed`, `foreign-marker` …)."""
+
+    reason: Reason
+    detail: str
+
+
+class Tree(Protocol):
+    """One side of a pair. `scan` yields pages of listings in sorted depth-first order."""
+
+    side: Side
+    capabilities: Capabilities
+
+    async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
+        """Check the root, write or verify the marker (written trees only), recover what a killed run
+        left. Raises NeedsUser. `known` is what an earlier run stored; `adopt` takes a foreign marker
+        over."""
+
+    async def check_root(self) -> RootProblem | None:
+        """Is it still the root that was opened? Asked before every scan and destructive batch."""
+
+    def scan(
+        self, paths: Sequence[bytes], *, recursive: bool, prune: Callable[[bytes], bool]
+    ) -> AsyncIterator[Sequence[Listing]]:
+        """List the directories `paths` (and below). `prune(path)` says which directories to leave out; it
+        is called in the walking thread and must be pure."""
+
+    async def look(self, paths: Sequence[bytes]) -> Sequence[Look]:
+        """lstat single paths."""
+
+    async def digest(self, paths: Sequence[bytes]) -> Sequence[Digested]:
+        """BLAKE3 of files, fstat before and after agreeing."""
+
+    async def read_file(self, path: bytes, limit: int) -> bytes | None:
+        """A small file whole (ignore rules), None when absent. Raises PathProblem past `limit`."""
+
+    def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> Content:
+        """The content of `path`, to be put at the other tree."""
+
+    async def apply(self, batch: Batch) -> Sequence[Result]:
+        """Stage, verify, sync, put in place, sync. Never raises for one step's fate."""
+
+    async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
+        """Drop trash batches older than `keep_s` (file-system time; at least 24 h for space); never those
+        in `pinned` (open conflict records). Returns the bytes freed."""
+
+    async def release(self) -> None:
+        """Close root descriptors while idle, so that the file system can be unmounted."""
+
+    async def close(self) -> None: ...
