@@ -131,5 +131,12 @@ class Reason(enum.StrEnum):
     NO_SUCH_PATH = "no-such-path", "no pair holds this path", "see 'syncctl list'"
     NO_SUCH_ID = "no-such-id", "nothing has this id"
     BAD_REQUEST = "bad-request", "the request is malformed"
+    CONFIG_INVALID = "config-invalid", "the configuration has errors; nothing of it was applied", (
+        "mend the lines named, then 'syncctl reload'"
+    )
     NOT_ALLOWED = "not-allowed", "this is for the daemon's owner and root", "run it as that user"
+    CONFIG_INVALID = "config-invalid", "the configuration is not valid; nothing was changed", (
+        "syncctl check-config names file, key and line"
+    )
+    TOO_MANY_CLIENTS = "too-many-clients", "the control socket serves as many clients as it can", "try again"
     BUG = "bug", "an internal error; please report it", "syncctl log shows the details"
