@@ -49,7 +49,7 @@ _ROWS = (
     Method("plan.approve", m.PlanDecideParams, m.PlanDecision, "Let a held plan be done."),
     Method("plan.reject", m.PlanDecideParams, m.PlanDecision, "Keep a plan held, silent until it changes."),
     Method(
-        "plan.revert", m.PlanDecideParams, m.PlanDecision, "Put the deleted files back from the other side."
+        "plan.revert", m.PlanDecideParams, m.PlanDecision, "Put deleted files back from the other side."
     ),
     Method("conflict.list", m.ConflictListParams, m.ConflictsPage, "Conflict records."),
     Method("conflict.show", m.ConflictShowParams, m.ConflictDetail, "One record and where its versions are."),

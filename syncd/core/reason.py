@@ -135,8 +135,5 @@ class Reason(enum.StrEnum):
         "mend the lines named, then 'syncctl reload'"
     )
     NOT_ALLOWED = "not-allowed", "this is for the daemon's owner and root", "run it as that user"
-    CONFIG_INVALID = "config-invalid", "the configuration is not valid; nothing was changed", (
-        "syncctl check-config names file, key and line"
-    )
     TOO_MANY_CLIENTS = "too-many-clients", "the control socket serves as many clients as it can", "try again"
     BUG = "bug", "an internal error; please report it", "syncctl log shows the details"
