@@ -40,7 +40,9 @@ class RootIdentity(msgspec.Struct, frozen=True):
     inode: int
     filesystem_id: str
     marker: str | None = None
-    """The pair key found in the marker, None where there is none."""
+    """The pair key in the marker, None where the tree has none (it is never written)."""
+    had_marker: bool = False
+    """The marker was there, and ours, before this run: a pair without a base has lost its state."""
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False):

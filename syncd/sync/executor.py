@@ -1,0 +1,285 @@
+"""Carry out a plan: level by level, in batches, each made durable by its tree before its results are stored.
+
+The executor decides nothing. Every action carries what it expects; what turns out otherwise comes back as
+stale paths, which the cycle observes again. May import core, index and the tree port only.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+import anyio
+import msgspec
+
+from syncd.core import path as paths
+from syncd.core.action import Action, Done, Failed, Level, Move, Put, Result, Stale
+from syncd.core.conflict import ConflictRecord
+from syncd.core.entry import Kind, Side, StatHint
+from syncd.core.listing import unpack
+from syncd.core.plan import Plan
+from syncd.index import conflicts, nodes, pending, records, results
+from syncd.index.database import Database
+from syncd.sync.settings import PairSettings, Progress, World
+from syncd.tree.port import Batch, Step, Tree
+
+MAX_STEPS = 256
+MAX_BATCH_BYTES = 16 << 20
+TARGET_BATCH_S = 0.4
+"""Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
+
+
+class Tally(msgspec.Struct):
+    """What became of a plan. `stale` paths must be observed again, `moved` ones reconciled beneath."""
+
+    done: int = 0
+    failed: int = 0
+    stale: dict[Side, set[bytes]] = msgspec.field(
+        default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
+    )
+    moved: list[bytes] = msgspec.field(default_factory=list)
+    is_stopped: bool = False
+
+
+class Executor:
+    """Applies plans of one pair. Only the cycle task uses it."""
+
+    def __init__(
+        self,
+        database: Database,
+        trees: Mapping[Side, Tree],
+        world: World,
+        settings: PairSettings,
+        progress: Progress,
+    ) -> None:
+        self._database = database
+        self._trees = trees
+        self._world = world
+        self._progress = progress
+        self._limiter = anyio.CapacityLimiter(max(1, settings.workers))
+        self._steps = 64
+        self._drafts: dict[bytes, ConflictRecord] = {}
+
+    async def run(self, plan: Plan, stop: Callable[[], bool]) -> Tally:
+        """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state cannot be written."""
+        tally = Tally()
+        self._drafts = {record.path: record for record in plan.conflicts}
+        self._progress.phase = "syncing"
+        self._progress.done = self._progress.bytes_done = 0
+        self._progress.total = len(plan.actions)
+        self._progress.bytes_total = sum(
+            action.entry.size for _, action in plan.actions if isinstance(action, Put)
+        )
+        for level, group in groupby(plan.actions, key=lambda item: item[0]):
+            if stop():
+                tally.is_stopped = True
+                break
+            actions = [action for _, action in group]
+            if level is Level.PUT:
+                await self._put_all(actions, tally, stop)
+            else:
+                for batch in self._in_order(actions):
+                    await self._apply(batch, tally, stop)
+        return tally
+
+    async def _put_all(self, actions: list[Action], tally: Tally, stop: Callable[[], bool]) -> None:
+        """Small files first, a bounded number of batches at once."""
+        puts = [action for action in actions if isinstance(action, Put)]
+        small = [put for put in puts if put.entry.size <= MAX_BATCH_BYTES]
+        large = sorted((put for put in puts if put.entry.size > MAX_BATCH_BYTES), key=lambda put: put.entry.size)
+        async with anyio.create_task_group() as tasks:
+            for batch in self._by_size(small):
+                await self._start(tasks, batch, tally, stop)
+            for put in large:
+                await self._start(tasks, [put], tally, stop)
+
+    async def _start(
+        self,
+        tasks: anyio.abc.TaskGroup,
+        batch: Sequence[Action],
+        tally: Tally,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Begin a batch as soon as there is room for it."""
+
+        async def run() -> None:
+            try:
+                await self._apply(batch, tally, stop)
+            finally:
+                self._limiter.release_on_behalf_of(token)
+
+        token = object()
+        await self._limiter.acquire_on_behalf_of(token)
+        if stop():
+            tally.is_stopped = True
+            self._limiter.release_on_behalf_of(token)
+            return
+        tasks.start_soon(run)
+
+    def _in_order(self, actions: list[Action]) -> Iterator[list[Action]]:
+        """Consecutive actions of one side, in the plan's order."""
+        for _, group in groupby(actions, key=lambda action: action.side):
+            run = list(group)
+            for start in range(0, len(run), MAX_STEPS):
+                yield run[start : start + MAX_STEPS]
+
+    def _by_size(self, puts: list[Put]) -> Iterator[list[Action]]:
+        """Batches of one side, bounded in files and bytes; the bound in files follows the measured pace."""
+        for side in (Side.DESTINATION, Side.SOURCE):
+            batch: list[Action] = []
+            size = 0
+            for put in puts:
+                if put.side is not side:
+                    continue
+                if batch and (len(batch) >= self._steps or size + put.entry.size > MAX_BATCH_BYTES):
+                    yield batch
+                    batch, size = [], 0
+                batch.append(put)
+                size += put.entry.size
+            if batch:
+                yield batch
+
+    async def _apply(self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]) -> None:
+        """One batch: hints in, steps done and durable, results stored; shielded once results exist."""
+        side = actions[0].side
+        batch_id = self._world.new_id()
+        hints = await self._database.read(read_hints, wanted_hints(actions))
+        steps = tuple(self._step(action, hints) for action in actions)
+        began = self._world.clock.monotonic_ns()
+        batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied)
+        with anyio.CancelScope(shield=True):
+            outcome = await self._trees[side].apply(batch)
+            await self._database.write(self._store, batch_id, outcome)
+        self._pace(len(steps), self._world.clock.monotonic_ns() - began)
+        self._count(outcome, tally)
+        tally.is_stopped |= len(outcome) < len(actions)
+
+    def _step(self, action: Action, hints: Mapping[tuple[Side, bytes], StatHint]) -> Step:
+        if not isinstance(action, Put):
+            return Step(action, hints.get((action.side, action.path)))
+        other = action.side.other
+        content = self._trees[other].content(action.origin, action.entry, hints.get((other, action.origin)))
+        return Step(action, hints.get((action.side, action.path)), content)
+
+    def _copied(self, count: int) -> None:
+        """Called in the tree's worker thread: plain addition on one attribute, read by status only."""
+        self._progress.bytes_done += count
+
+    def _pace(self, steps: int, took_ns: int) -> None:
+        if steps < self._steps // 2:
+            return
+        per_step_s = took_ns / 1e9 / steps
+        self._steps = max(16, min(MAX_STEPS * 2, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
+
+    def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
+        """Index, base, history, issues and conflict records of a batch, in one transaction."""
+        now_ns = self._world.clock.now_ns()
+        results.record(db, batch_id, now_ns, outcome)
+        for result in outcome:
+            action = result.action
+            if isinstance(result, Failed):
+                pending.put(db, action.path, action.side, result.reason, result.detail, now_ns)
+            elif isinstance(result, Stale) and result.kept is not None:
+                conflicts.put(db, raced(result, self._world.new_id(), now_ns))
+            elif isinstance(result, Done) and (draft := self._draft_of(action)) is not None:
+                conflicts.put(db, msgspec.structs.replace(draft, trash=result.trash))
+
+    def _draft_of(self, action: Action) -> ConflictRecord | None:
+        """The conflict that this action settles (the rename or the put at the conflict's own path)."""
+        draft = self._drafts.get(action.path)
+        if draft is None or not isinstance(action, Put | Move):
+            return None
+        if draft.loser_copy is not None and not isinstance(action, Move):
+            return None
+        return draft
+
+    def _count(self, outcome: Sequence[Result], tally: Tally) -> None:
+        publish = self._world.publish
+        for result in outcome:
+            action = result.action
+            self._progress.done += 1
+            if isinstance(result, Done):
+                tally.done += 1
+                if isinstance(action, Move):
+                    tally.moved += [action.path, action.to]
+                publish(f"{noun(action)}.{verb(action)}", action.path, side=action.side.word)
+                continue
+            if isinstance(result, Failed):
+                tally.failed += 1
+                publish("path.failed", action.path, reason=result.reason.value, detail=result.detail)
+                continue
+            tally.stale[action.side].add(action.path)
+            if isinstance(action, Move):
+                tally.stale[action.side].add(action.to)
+            tally.stale[Side.SOURCE].update(result.source_paths)
+            tally.stale[Side.DESTINATION].update(result.destination_paths)
+
+
+def wanted_hints(actions: Sequence[Action]) -> list[tuple[Side, bytes]]:
+    """Every (side, path) whose stat hint an action or its content needs."""
+    wanted = [(action.side, action.path) for action in actions]
+    wanted += [(action.side.other, action.origin) for action in actions if isinstance(action, Put)]
+    return wanted
+
+
+def read_hints(
+    db: sqlite3.Connection, wanted: Sequence[tuple[Side, bytes]]
+) -> dict[tuple[Side, bytes], StatHint]:
+    """Stat hints from the packed directory records; each record is unpacked once."""
+    opened: dict[tuple[Side, bytes], dict[bytes, StatHint]] = {}
+    found: dict[tuple[Side, bytes], StatHint] = {}
+    for side, path in wanted:
+        parent = (side, paths.parent(path))
+        if parent not in opened:
+            opened[parent] = read_directory_hints(db, *parent)
+        hint = opened[parent].get(paths.name(path))
+        if hint is not None:
+            found[side, path] = hint
+    return found
+
+
+def read_directory_hints(db: sqlite3.Connection, side: Side, directory: bytes) -> dict[bytes, StatHint]:
+    """The hints of one directory's children by name."""
+    node = nodes.find(db, side, directory)
+    record = records.get(db, node.node_id) if node is not None else None
+    return {child.name: child.hint for child in unpack(record)} if record else {}
+
+
+def raced(stale: Stale, record_id: str, now_ns: int) -> ConflictRecord:
+    """The record of bytes that an edit left in the trash by racing twice with an exchange."""
+    from syncd.core.reason import Reason
+
+    action = stale.action
+    return ConflictRecord(
+        id=record_id,
+        path=action.path,
+        kind=Reason.CONFLICT_MODIFIED,
+        at_ns=now_ns,
+        winner=action.side.other,
+        trash=stale.kept,
+        state="settled",
+    )
+
+
+def noun(action: Action) -> str:
+    """What an event is about."""
+    if isinstance(action, Put):
+        return "link" if action.entry.kind is Kind.SYMLINK else "file"
+    expect = getattr(action, "expect", None)
+    if expect is None or expect.kind is Kind.DIRECTORY:
+        return "directory"
+    return "file"
+
+
+VERBS = {
+    "MakeDirectory": "made",
+    "Put": "put",
+    "Move": "moved",
+    "Delete": "deleted",
+    "RemoveDirectory": "removed",
+    "SetMode": "mode_set",
+}
+
+
+def verb(action: Action) -> str:
+    """What was done, in the past tense."""
+    return VERBS[type(action).__name__]

@@ -1,0 +1,63 @@
+"""Opening a pair: roots verified against what is stored, a first run told from a lost state."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from syncd.core.entry import Side
+from syncd.core.filter import Filter
+from syncd.index import meta
+from syncd.index.database import Database
+from syncd.sync.settings import BOTH, PairSettings
+from syncd.tree.port import RootIdentity, Tree
+
+
+class Opened(msgspec.Struct):
+    """What opening found out. A lost state is a first sync that destroys nothing unapproved."""
+
+    is_first_sync: bool = True
+    is_state_lost: bool = False
+    rules_changed: bool = False
+
+
+async def open_pair(
+    settings: PairSettings, database: Database, trees: Mapping[Side, Tree], *, adopts: bool
+) -> Opened:
+    """Open both roots and compare mode, patterns and roots with those that the base was made under.
+
+    Raises NeedsUser when a root is missing, foreign or another one. `adopts` accepts the roots as they are.
+    """
+    stored = await database.read(meta.root_identities)
+    identities: dict[Side, RootIdentity] = {}
+    had_marker = False
+    for side in BOTH:
+        known = None if adopts else stored.get(side)
+        identity = await trees[side].open(known=known, adopt=adopts)
+        had_marker |= identity.had_marker
+        identities[side] = identity
+    is_first = not await database.read(meta.is_first_sync_done)
+    roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
+    in_force = await database.read(meta.rules)
+    await database.write(meta.set_root_identities, identities)
+    return Opened(
+        is_first_sync=is_first,
+        is_state_lost=is_first and not stored and had_marker,
+        rules_changed=not is_first
+        and (roots_changed or not (in_force or "").startswith(rules_prefix(settings))),
+    )
+
+
+def moved(known: RootIdentity | None, now: RootIdentity) -> bool:
+    """Is this another directory than the one the base was made with? Device numbers change over reboots."""
+    return known is None or (known.inode, known.filesystem_id) != (now.inode, now.filesystem_id)
+
+
+def rules_prefix(settings: PairSettings) -> str:
+    """Mode and patterns of the pair, as stored with the base."""
+    patterns = msgspec.json.encode([settings.pulls_destination_changes, *settings.ignore]).decode()
+    return f"{settings.mode.value}|{patterns}|"
+
+
+def rules_of(settings: PairSettings, rules: Filter) -> str:
+    """Everything that a base row depends on: mode, patterns and the ignore files in force."""
+    return rules_prefix(settings) + rules.fingerprint
