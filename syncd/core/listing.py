@@ -1,0 +1,192 @@
+"""Packed directory records: what lstat said about all children of one directory, in one byte string.
+
+The hot path of a scan: a record is built while walking, compared as bytes with the stored one, and looked
+into only where it differs. Layout, little-endian: a count (u32), then one row of 34 bytes a child (code,
+inode, size, mtime, ctime), then the names, each ended by NUL, sorted as bytes. A record is never empty
+(an empty directory is a count of 0): `b""` stands for "nothing known", and is no result of a listing.
+Pure; may import only `syncd.core.entry`.
+"""
+
+import stat
+import struct
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from syncd.core.entry import Kind, StatHint
+
+StatRow = tuple[bytes, int, int, int, int, int]
+"""name, st_mode, size, mtime_ns, ctime_ns, inode: what the walker has in hand."""
+
+_COUNT = struct.Struct("<I")
+_ROW = struct.Struct("<HQqqq")
+_WIDTH = _ROW.size
+_START = _COUNT.size
+_INT64_MAX = 2**63 - 1
+_PERMISSIONS = 0o777
+_KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.SPECIAL)
+_KIND_SHIFT = 9
+
+
+class Child(msgspec.Struct, frozen=True, gc=False):
+    """One name in a directory. `mode` holds permission bits only."""
+
+    name: bytes
+    kind: Kind
+    mode: int
+    hint: StatHint
+
+
+def kind_of(st_mode: int) -> Kind:
+    """The kind that an lstat mode tells."""
+    if stat.S_ISREG(st_mode):
+        return Kind.FILE
+    if stat.S_ISDIR(st_mode):
+        return Kind.DIRECTORY
+    return Kind.SYMLINK if stat.S_ISLNK(st_mode) else Kind.SPECIAL
+
+
+def _code(kind: Kind, mode: int) -> int:
+    return _KINDS.index(kind) << _KIND_SHIFT | mode & _PERMISSIONS
+
+
+class _Codes(dict[int, int]):
+    """Row codes by st_mode; few modes occur, so the walker pays one look-up a file."""
+
+    def __missing__(self, st_mode: int) -> int:
+        code = self[st_mode] = _code(kind_of(st_mode), st_mode)
+        return code
+
+
+_CODES = _Codes()
+
+
+def pack(children: Sequence[Child]) -> bytes:
+    """Pack children that are sorted by name."""
+    return _assemble([c.name for c in children], [_pack_child(c) for c in children])
+
+
+def pack_stats(rows: Sequence[StatRow]) -> bytes:
+    """Pack lstat results that are sorted by name. Stamps past 64 bits (tmpfs, btrfs) are clamped."""
+    codes, pack_row = _CODES, _ROW.pack
+    try:
+        packed = [pack_row(codes[m], inode, size, mtime, ctime) for _, m, size, mtime, ctime, inode in rows]
+    except struct.error:
+        packed = [pack_row(codes[m], i, s, _clamp(t), _clamp(c)) for _, m, s, t, c, i in rows]
+    return _assemble([row[0] for row in rows], packed)
+
+
+def unpack(record: bytes) -> list[Child]:
+    """All children, sorted by name. Raises ValueError for bytes that are no record."""
+    names, rows = _split(record)
+    return [_child(name, rows, i) for i, name in enumerate(names)]
+
+
+def find(record: bytes, name: bytes) -> Child | None:
+    """One child, without unpacking the others."""
+    start = _names_start(record)
+    key = name + b"\0"
+    if record.startswith(key, start):
+        index = 0
+    else:
+        at = record.find(b"\0" + key, start)
+        if at < 0:
+            return None
+        index = record.count(b"\0", start, at) + 1
+    return _child(name, record[_START:start], index)
+
+
+def diff(old: bytes, new: bytes) -> list[tuple[bytes, Child | None, Child | None]]:
+    """The names that differ, sorted: (name, before, after), None being absent.
+
+    `old` may be `b""` (nothing known). `new` may not: a failed listing is never an empty directory.
+    """
+    if old == new and new:
+        return []
+    if not new:
+        raise ValueError("a failed listing cannot be compared")
+    old_names, old_rows = _split(old)
+    new_names, new_rows = _split(new)
+    if old_names == new_names:
+        return [
+            (name, _child(name, old_rows, i), _child(name, new_rows, i))
+            for i, name in enumerate(new_names)
+            if old_rows[i * _WIDTH : (i + 1) * _WIDTH] != new_rows[i * _WIDTH : (i + 1) * _WIDTH]
+        ]
+    return _merge(old_names, old_rows, new_names, new_rows)
+
+
+def replace(record: bytes, changes: Mapping[bytes, Child | None]) -> bytes:
+    """The record with some children set, or removed (None). Removing an absent name changes nothing."""
+    names, packed = _split(record)
+    rows = bytearray(packed)
+    for name, child in changes.items():
+        i = bisect_left(names, name)
+        known = i < len(names) and names[i] == name
+        rows[i * _WIDTH : (i + known) * _WIDTH] = b"" if child is None else _pack_child(child)
+        names[i : i + known] = [] if child is None else [name]
+    return _assemble(names, [bytes(rows)])
+
+
+def smudge(child: Child) -> Child:
+    """A child whose hint equals no fresh lstat, so that the next observation reads it (racy-git rule)."""
+    return msgspec.structs.replace(child, hint=msgspec.structs.replace(child.hint, ctime_ns=0))
+
+
+def _merge(
+    old_names: list[bytes], old_rows: bytes, new_names: list[bytes], new_rows: bytes
+) -> list[tuple[bytes, Child | None, Child | None]]:
+    before = {name: i for i, name in enumerate(old_names)}
+    found: list[tuple[bytes, Child | None, Child | None]] = []
+    for i, name in enumerate(new_names):
+        j = before.pop(name, None)
+        if j is None:
+            found.append((name, None, _child(name, new_rows, i)))
+        elif old_rows[j * _WIDTH : (j + 1) * _WIDTH] != new_rows[i * _WIDTH : (i + 1) * _WIDTH]:
+            found.append((name, _child(name, old_rows, j), _child(name, new_rows, i)))
+    found.extend((name, _child(name, old_rows, j), None) for name, j in before.items())
+    found.sort(key=lambda change: change[0])
+    return found
+
+
+def _pack_child(child: Child) -> bytes:
+    hint = child.hint
+    code = _code(child.kind, child.mode)
+    return _ROW.pack(code, hint.inode, hint.size, _clamp(hint.mtime_ns), _clamp(hint.ctime_ns))
+
+
+def _child(name: bytes, rows: bytes, index: int) -> Child:
+    code, inode, size, mtime_ns, ctime_ns = _ROW.unpack_from(rows, index * _WIDTH)
+    return Child(
+        name, _KINDS[code >> _KIND_SHIFT], code & _PERMISSIONS, StatHint(inode, size, mtime_ns, ctime_ns)
+    )
+
+
+def _clamp(stamp_ns: int) -> int:
+    return max(-_INT64_MAX, min(_INT64_MAX, stamp_ns))
+
+
+def _assemble(names: list[bytes], rows: list[bytes]) -> bytes:
+    tail = b"\0".join(names) + b"\0" if names else b""
+    return b"".join((_COUNT.pack(len(names)), *rows, tail))
+
+
+def _names_start(record: bytes) -> int:
+    """Where the names begin. The one check of a stored record: its length must fit its count."""
+    if not record:
+        return 0
+    if len(record) < _START:
+        raise ValueError("the directory record is truncated")
+    count: int = _COUNT.unpack_from(record)[0]
+    start = _START + count * _WIDTH
+    if len(record) < start or record.count(b"\0", start) != count or not record.endswith(b"\0"):
+        raise ValueError("the directory record is damaged")
+    return start
+
+
+def _split(record: bytes) -> tuple[list[bytes], bytes]:
+    """Names and rows of a record; nothing for `b""`."""
+    start = _names_start(record)
+    names = record[start:].split(b"\0")[:-1] if record else []
+    return names, record[_START:start]
