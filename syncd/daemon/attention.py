@@ -1,0 +1,130 @@
+"""What the next turn of a pair has to do, and who waits for it. Pure bookkeeping on the event loop."""
+
+from collections.abc import Iterable
+
+import anyio
+import msgspec
+
+from syncd.core.entry import Side
+from syncd.sync.settings import BOTH
+
+
+class Ticket:
+    """Somebody waits for the turn that follows; `done` is set when it is over, whatever came of it."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+
+
+def both() -> dict[Side, set[bytes]]:
+    return {side: set() for side in BOTH}
+
+
+class Demand(msgspec.Struct):
+    """Everything that one turn takes on. `flushes`: what is still settling is due now."""
+
+    looks: dict[Side, set[bytes]] = msgspec.field(default_factory=both)
+    scans: dict[Side, set[bytes]] = msgspec.field(default_factory=both)
+    scans_all: bool = False
+    flushes: bool = False
+    retries_all: bool = False
+    tickets: list[Ticket] = msgspec.field(default_factory=list)
+
+    def finish(self) -> None:
+        for ticket in self.tickets:
+            ticket.done.set()
+
+    @property
+    def is_empty(self) -> bool:
+        named = any(self.looks.values()) or any(self.scans.values())
+        return not (named or self.scans_all or self.flushes or self.retries_all or self.tickets)
+
+
+class Attention:
+    """Collects demands between turns and wakes the pair's task."""
+
+    def __init__(self) -> None:
+        self._next = Demand()
+        self._later: list[tuple[int, Side, tuple[bytes, ...]]] = []
+        self._ask_at_ns: int | None = None
+        self._event = anyio.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    def scan_all(self) -> None:
+        self._next.scans_all = True
+        self.wake()
+
+    def add(self, side: Side, looks: Iterable[bytes] = (), scans: Iterable[bytes] = ()) -> None:
+        self._next.looks[side].update(path for path in looks if path)
+        self._next.scans[side].update(scans)
+        self.wake()
+
+    def add_later(self, side: Side, looks: tuple[bytes, ...], at_ns: int) -> None:
+        """Look at these once more at a monotonic time."""
+        self._later.append((at_ns, side, looks))
+
+    def ask_later(self, at_ns: int) -> None:
+        """Another turn at a monotonic time."""
+        self._ask_at_ns = at_ns if self._ask_at_ns is None else min(at_ns, self._ask_at_ns)
+
+    def ask(self, *, retries_all: bool = False) -> Ticket:
+        """A turn now, with everything that is still settling."""
+        ticket = Ticket()
+        self._next.tickets.append(ticket)
+        self._next.flushes = True
+        self._next.retries_all |= retries_all
+        self.wake()
+        return ticket
+
+    @property
+    def is_urgent(self) -> bool:
+        return not self._next.is_empty
+
+    @property
+    def later_ns(self) -> int | None:
+        """When the next postponed look is due."""
+        deadlines = [at_ns for at_ns, _, _ in self._later]
+        if self._ask_at_ns is not None:
+            deadlines.append(self._ask_at_ns)
+        return min(deadlines, default=None)
+
+    def take(self, now_ns: int) -> Demand:
+        """Everything due by now; the caller finishes it or puts it back."""
+        demand, self._next = self._next, Demand()
+        if self._ask_at_ns is not None and self._ask_at_ns <= now_ns:
+            self._ask_at_ns = None
+        for at_ns, side, looks in self._later:
+            if at_ns <= now_ns or demand.flushes:
+                demand.looks[side].update(looks)
+        self._later = [item for item in self._later if not (item[0] <= now_ns or demand.flushes)]
+        return demand
+
+    def put_back(self, demand: Demand) -> None:
+        """The turn did not go through (or not to the end): all of it is due again."""
+        for side in BOTH:
+            self._next.looks[side] |= demand.looks[side]
+            self._next.scans[side] |= demand.scans[side]
+        self._next.scans_all |= demand.scans_all
+        self._next.flushes |= demand.flushes
+        self._next.retries_all |= demand.retries_all
+        self._next.tickets += demand.tickets
+
+    def give_up(self) -> None:
+        """No turn will come for now (paused, held): those who wait get their answer."""
+        self._next.finish()
+        self._next.tickets.clear()
+        self._next.flushes = self._next.retries_all = False
+
+    def answer_held(self) -> None:
+        self.give_up()
+
+    async def sleep_until(self, deadline_ns: int | None) -> None:
+        """Until woken or until a monotonic time (in ns of the loop's clock)."""
+        if deadline_ns is None:
+            await self._event.wait()
+        else:
+            with anyio.move_on_at(deadline_ns / 1e9):
+                await self._event.wait()
+        self._event = anyio.Event()
