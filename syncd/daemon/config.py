@@ -1,0 +1,378 @@
+"""Read, check and write the configuration: `load_config`, `adhoc_pair`, `store_pair`, `config_schema`.
+
+Files are the only desired state. Loading parses everything and reports all problems at once; it has no
+side effects. Blocking: call it from a worker thread inside the daemon.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from syncd.core.entry import Side
+from syncd.core.mode import Mode
+from syncd.core.rules import Initial, Policy
+from syncd.daemon.config_keys import DAEMON_KEYS, PAIR_KEYS, config_schema
+from syncd.daemon.config_model import (
+    Config,
+    ConfigFile,
+    ConfigInvalid,
+    ConfigProblem,
+    DaemonConfig,
+    Hooks,
+    MaxDelete,
+    PairConfig,
+    TrashConfig,
+)
+from syncd.daemon.config_read import (
+    RawPair,
+    Source,
+    Value,
+    read_daemon,
+    read_defaults,
+    read_pairs,
+    unknown_tables,
+)
+from syncd.daemon.config_roots import check_roots, local_path
+from syncd.daemon.config_text import key_lines, syntax_error
+from syncd.daemon.paths import DefaultPaths, default_paths, roots_key
+
+__all__ = [
+    "Config",
+    "ConfigFile",
+    "ConfigInvalid",
+    "ConfigProblem",
+    "DaemonConfig",
+    "Hooks",
+    "MaxDelete",
+    "PairConfig",
+    "TrashConfig",
+    "adhoc_pair",
+    "config_schema",
+    "load_config",
+    "read_files",
+    "warnings",
+]
+
+PAIRS_FOLDER = "pairs.d"
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+def load_config(
+    path: Path | None,
+    *,
+    is_system: bool,
+    env: Mapping[str, str],
+    socket: Path | None = None,
+    state_dir: Path | None = None,
+    overlay: Mapping[Path, bytes | None] | None = None,
+) -> Config:
+    """Read the main file (`path`, or the default one) and `pairs.d/*.toml` beside it.
+
+    `socket` and `state_dir` are flags and win over the files, which win over the environment. Without a
+    `path` a missing main file is no error: there may be no pairs yet. `overlay` replaces (or with None
+    hides) files, to check a change before it is written. Raises ConfigInvalid with everything wrong.
+    """
+    places = default_paths(is_system=is_system, env=env)
+    main = path if path is not None else places.config
+    problems: list[ConfigProblem] = []
+    files = read_files(main, is_required=path is not None, overlay=overlay or {}, problems=problems)
+    sources = [source for file in files if (source := _parse(file, main, problems)) is not None]
+    for source in sources:
+        problems.extend(unknown_tables(source))
+    daemon = _daemon(sources, places, env, socket, state_dir, problems)
+    pairs = _pairs(sources, env, problems)
+    _check_root_problems(pairs, daemon.state_dir, problems)
+    if problems:
+        raise ConfigInvalid(tuple(sorted(set(problems))))
+    return Config(daemon, tuple(sorted((pair for pair, _ in pairs), key=_name)), main, tuple(files))
+
+
+def read_files(
+    main: Path,
+    *,
+    is_required: bool,
+    overlay: Mapping[Path, bytes | None],
+    problems: list[ConfigProblem],
+) -> list[ConfigFile]:
+    """The bytes of the main file and of `pairs.d/*.toml`, in name order, as far as they can be read."""
+    folder = main.parent / PAIRS_FOLDER
+    names = {main} if is_required else set()
+    try:
+        names.update(entry for entry in folder.iterdir() if entry.suffix == ".toml" and entry.name[0] != ".")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        problems.append(ConfigProblem(str(folder), 0, "", f"cannot be read: {error.strerror}"))
+    names.update(path for path in overlay if path.parent in (folder, main.parent))
+    if main.exists():
+        names.add(main)
+    files = []
+    for name in sorted(names, key=lambda name: (name != main, name.name)):
+        content = overlay[name] if name in overlay else _read_file(name, problems)
+        if content is not None:
+            files.append(ConfigFile(name, content))
+    return files
+
+
+def _read_file(path: Path, problems: list[ConfigProblem]) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        hint = (
+            "name the file with -c FILE"
+            if isinstance(error, FileNotFoundError)
+            else "the daemon's user must be able to read it"
+        )
+        problems.append(ConfigProblem(str(path), 0, "", f"cannot be read: {error.strerror}", hint))
+        return None
+    if len(content) > MAX_FILE_BYTES:
+        problems.append(ConfigProblem(str(path), 0, "", "is larger than 4 MiB, so no configuration"))
+        return None
+    return content
+
+
+def _parse(file: ConfigFile, main: Path, problems: list[ConfigProblem]) -> Source | None:
+    """A file that is empty is what a crash leaves, not a wish to have no pairs."""
+    name = str(file.path)
+    try:
+        text = file.content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = file.content.count(b"\n", 0, error.start) + 1
+        problems.append(ConfigProblem(name, line, "", "is not UTF-8 text"))
+        return None
+    if not text.strip():
+        problems.append(
+            ConfigProblem(
+                name, 0, "", "is empty", "restore it; if no pairs are meant, write a comment into it"
+            )
+        )
+        return None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, message = syntax_error(text, error)
+        problems.append(ConfigProblem(name, line, "", *_syntax_words(message)))
+        return None
+    except RecursionError:
+        problems.append(ConfigProblem(name, 0, "", "is nested too deeply"))
+        return None
+    return Source(name, tables, key_lines(text.replace("\r\n", "\n")), is_main=file.path == main)
+
+
+def _syntax_words(message: str) -> tuple[str, str]:
+    lowered = message.lower()
+    if "cannot declare" in lowered or "cannot overwrite" in lowered or "twice" in lowered:
+        return f"a table or key appears twice: {message}", "every pair needs a name of its own"
+    return f"is not valid TOML: {message}", "text values stand in quotes; tables are written [pair.NAME]"
+
+
+def _daemon(
+    sources: Sequence[Source],
+    places: DefaultPaths,
+    env: Mapping[str, str],
+    socket: Path | None,
+    state_dir: Path | None,
+    problems: list[ConfigProblem],
+) -> DaemonConfig:
+    """The daemon's settings: flag, then file, then environment, then default."""
+    values: dict[str, Value] = {}
+    for source in sources:
+        if source.is_main:
+            values = read_daemon(source, problems)
+    origins = {key: values[key].origin if key in values else "default" for key in DAEMON_KEYS}
+    found: dict[str, Path] = {"socket": places.socket, "state_dir": places.state_dir}
+    if env.get("SYNCD_SOCKET"):
+        found["socket"], origins["socket"] = Path(env["SYNCD_SOCKET"]), "environment"
+    for key in found:
+        if key in values:
+            value = values[key]
+            try:
+                found[key], origins[key] = Path(local_path(value.value, env)), value.origin
+            except ValueError as error:
+                problems.append(value.source.problem(value.path, str(error)))
+    for key, flag in (("socket", socket), ("state_dir", state_dir)):
+        if flag is not None:
+            found[key], origins[key] = flag.absolute(), "command line"
+    rest = {key: values[key].value for key in ("log_level", "log_format", "metrics") if key in values}
+    return DaemonConfig(found["socket"], found["state_dir"], **rest, origins=origins)
+
+
+def _pairs(
+    sources: Sequence[Source], env: Mapping[str, str], problems: list[ConfigProblem]
+) -> list[tuple[PairConfig, RawPair]]:
+    defaults: dict[str, Value] = {}
+    for source in sources:
+        if source.is_main:
+            defaults = read_defaults(source, problems)
+    first: dict[str, RawPair] = {}
+    pairs = []
+    for raw in (raw for source in sources for raw in read_pairs(source, problems)):
+        earlier = first.setdefault(raw.name, raw)
+        if earlier is not raw:
+            place = f"{earlier.source.name}:{earlier.source.line(('pair', raw.name))}"
+            problems.append(
+                raw.source.problem(
+                    ("pair", raw.name), f"a pair {raw.name!r} is already at {place}", "rename one"
+                )
+            )
+            continue
+        pair = _pair(raw, defaults, env, problems)
+        if pair is not None:
+            pairs.append((pair, raw))
+    return pairs
+
+
+def _pair(
+    raw: RawPair, defaults: Mapping[str, Value], env: Mapping[str, str], problems: list[ConfigProblem]
+) -> PairConfig | None:
+    """The effective pair, or None when a root is missing or wrong."""
+    roots: dict[str, str] = {}
+    for side in Side:
+        value = raw.values.get(side.word)
+        given = raw.source.tables["pair"][raw.name]
+        if value is None:
+            if side.word not in given:
+                problems.append(
+                    raw.problem(side.word, f"the pair has no {side.word}", f'add {side.word} = "/PATH"')
+                )
+            continue
+        try:
+            roots[side.word] = local_path(value.value, env)
+        except ValueError as error:
+            problems.append(raw.problem(side.word, str(error)))
+    if len(roots) < 2:
+        return None
+    values = {**defaults, **raw.values}
+    origins = {key: values[key].origin if key in values else "default" for key in PAIR_KEYS}
+    settings = {key: value.value for key, value in values.items() if key not in roots}
+    pair = build_pair(raw.name, roots["source"], roots["destination"], raw.name, settings, origins)
+    if (
+        "pull_destination_changes" in raw.values
+        and pair.pull_destination_changes
+        and not _may_pull(pair.mode)
+    ):
+        problems.append(
+            raw.problem(
+                "pull_destination_changes",
+                f"mode {pair.mode.value} has no such choice",
+                "only source-backup has",
+            )
+        )
+    return pair
+
+
+def _may_pull(mode: Mode) -> bool:
+    return mode.is_backup and mode.authority is Side.SOURCE
+
+
+def build_pair(
+    name: str,
+    source: str,
+    destination: str,
+    key: str,
+    settings: Mapping[str, Any],
+    origins: Mapping[str, str],
+) -> PairConfig:
+    """Put read values (dotted keys of PAIR_KEYS) over the built-in defaults."""
+    of = {row.name: settings.get(row.name, row.default) for row in PAIR_KEYS.values()}
+    return PairConfig(
+        name=name,
+        source=source,
+        destination=destination,
+        key=key,
+        mode=of["mode"],
+        conflict=of["conflict"],
+        initial=of["initial"],
+        ignore=of["ignore"],
+        settle_s=of["settle"],
+        rescan_s=of["rescan"],
+        poll_s=of["poll"],
+        max_delete=MaxDelete(of["max_delete.files"], of["max_delete.percent"], of["max_delete.absolute"]),
+        owner=of["owner"],
+        cross_mounts=of["cross_mounts"],
+        initial_compare=of["initial_compare"],
+        trash=TrashConfig(of["trash.keep"], of["trash.max_size"]),
+        hooks=Hooks(of["hooks.on_conflict"], of["hooks.on_held"], of["hooks.post_batch"]),
+        paused=of["paused"],
+        pull_destination_changes=of["pull_destination_changes"],
+        origins=origins,
+    )
+
+
+def _name(pair: PairConfig) -> str:
+    return pair.name
+
+
+def _check_root_problems(
+    pairs: Sequence[tuple[PairConfig, RawPair]], state_dir: Path, problems: list[ConfigProblem]
+) -> None:
+    raws = {pair.name: raw for pair, raw in pairs}
+    problems.extend(
+        raws[found.pair.name].problem(found.side.word, found.message, found.hint)
+        for found in check_roots([pair for pair, _ in pairs], state_dir)
+    )
+
+
+def adhoc_pair(
+    source: str,
+    destination: str,
+    *,
+    env: Mapping[str, str],
+    state_dir: Path,
+    mode: Mode | None = None,
+    conflict: Policy | None = None,
+    initial: Initial | None = None,
+    ignore: Sequence[str] = (),
+    settle_s: float | None = None,
+) -> PairConfig:
+    """The pair of `syncd sync SOURCE DESTINATION`: relative paths count from the working directory.
+
+    Its state key is a digest of the canonical roots. Raises ConfigInvalid.
+    """
+    problems: list[ConfigProblem] = []
+    roots = []
+    for word, text in (("SOURCE", source), ("DESTINATION", destination)):
+        try:
+            is_place = "://" in text or text.startswith("~")
+            roots.append(local_path(text if is_place else str(Path(text).absolute()), env))
+        except ValueError as error:
+            problems.append(ConfigProblem("command line", 0, word, str(error)))
+    if problems:
+        raise ConfigInvalid(tuple(problems))
+    given = {"mode": mode, "conflict": conflict, "initial": initial, "settle": settle_s}
+    settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if ignore:
+        settings["ignore"] = tuple(ignore)
+    origins = {key: "command line" if key in settings else "default" for key in PAIR_KEYS}
+    origins["source"] = origins["destination"] = "command line"
+    pair = build_pair("sync", roots[0], roots[1], roots_key(*roots), settings, origins)
+    problems = [
+        ConfigProblem("command line", 0, found.side.word.upper(), found.message, found.hint)
+        for found in check_roots([pair], state_dir)
+    ]
+    if problems:
+        raise ConfigInvalid(tuple(problems))
+    return pair
+
+
+def warnings(config: Config) -> tuple[ConfigProblem, ...]:
+    """What `check-config` mentions though the daemon starts: roots that are not there, loose files."""
+    found = []
+    for pair in config.pairs:
+        for side in Side:
+            root = getattr(pair, side.word)
+            if not Path(root).is_dir():
+                file, _, line = pair.origins.get(side.word, "").rpartition(":")
+                message = f"{root} is not there; the pair waits (root-missing) until it is"
+                found.append(ConfigProblem(file, int(line or 0), f"pair.{pair.name}.{side.word}", message))
+    for read in config.files:
+        try:
+            is_loose = read.path.stat().st_mode & 0o002
+        except OSError:
+            continue
+        if is_loose:
+            message = "every user may change this file, and with it the commands of hooks"
+            found.append(ConfigProblem(str(read.path), 0, "", message, f"chmod o-w {read.path}"))
+    return tuple(found)
