@@ -1,0 +1,77 @@
+"""What MemoryTree does with its trash when nothing is applied: recovery at start, expiry, listing."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from syncd.core.entry import Entry
+from syncd.tree.memory_disk import Disk, Node
+from syncd.tree.memory_machine import Machine
+
+DAY_S = 86400.0
+NOTE = b".json"
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What a slot holds, or will hold."""
+
+    path: bytes
+    batch: str
+    entry: Entry | None
+    is_parked: bool = False
+
+
+def slots(disk: Disk) -> Iterator[tuple[bytes, bytes, Node, Note | None]]:
+    """Batch, slot, what lies there and its note, oldest batch name first."""
+    for batch, folder in sorted(disk.control.children.items()):
+        for slot, node in sorted(folder.children.items()):
+            if not slot.endswith(NOTE):
+                yield batch, slot, node, read_note(folder, slot)
+
+
+def read_note(folder: Node, slot: bytes) -> Note | None:
+    """The note of a slot; None when it is missing or torn."""
+    node = folder.children.get(slot + NOTE)
+    try:
+        return msgspec.json.decode(node.data, type=Note) if node is not None else None
+    except msgspec.DecodeError:
+        return None
+
+
+async def recover(machine: Machine) -> None:
+    """Put parked names back whose move was cut short; everything else that was left is a trash entry."""
+    disk = machine.disk
+    for batch, slot, _, note in list(slots(disk)):
+        if note is None or not note.is_parked:
+            continue
+        await machine.step()
+        try:
+            directory, name = disk.parent_of(note.path)
+            disk.rename(disk.control.children[batch], slot, directory, name)
+        except OSError:
+            continue
+    disk.sync()
+
+
+def expire(machine: Machine, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
+    """Drop what is older than `keep_s`, then the oldest for space (never younger than a day)."""
+    disk = machine.disk
+    now = disk.now_ns()
+    total = sum(node.size for _, _, node, _ in slots(disk))
+    freed = 0
+    by_age = sorted(slots(disk), key=lambda row: (row[2].ctime_ns, row[0], row[1]))
+    for batch, slot, node, _ in by_age:
+        age_s = (now - node.ctime_ns) / 1e9
+        is_over = max_bytes is not None and total - freed > max_bytes and age_s >= DAY_S
+        is_pinned = batch.decode() in pinned or f"{batch.decode()}/{slot.decode()}" in pinned
+        if is_pinned or not (age_s > keep_s or is_over) or node.children:
+            continue
+        folder = disk.control.children[batch]
+        for name in (slot, slot + NOTE):
+            if name in folder.children:
+                disk.unlink(folder, name)
+        freed += node.size
+    for batch in [name for name, folder in disk.control.children.items() if not folder.children]:
+        disk.unlink(disk.control, batch)
+    disk.sync()
+    return freed
