@@ -4,7 +4,6 @@ Files are the only desired state. Loading parses everything and reports all prob
 side effects. Blocking: call it from a worker thread inside the daemon.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from syncd.core.entry import Side
 from syncd.core.mode import Mode
 from syncd.core.rules import Initial, Policy
+from syncd.daemon.config_files import LAST_GOOD, offer_last_good, parse_file, read_files
 from syncd.daemon.config_keys import DAEMON_KEYS, PAIR_KEYS, config_schema
 from syncd.daemon.config_model import (
     Config,
@@ -34,7 +34,6 @@ from syncd.daemon.config_read import (
     unknown_tables,
 )
 from syncd.daemon.config_roots import check_roots, local_path
-from syncd.daemon.config_text import key_lines, syntax_error
 from syncd.daemon.paths import DefaultPaths, default_paths, roots_key
 
 __all__ = [
@@ -53,9 +52,6 @@ __all__ = [
     "read_files",
     "warnings",
 ]
-
-PAIRS_FOLDER = "pairs.d"
-MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 def load_config(
@@ -77,95 +73,17 @@ def load_config(
     main = path if path is not None else places.config
     problems: list[ConfigProblem] = []
     files = read_files(main, is_required=path is not None, overlay=overlay or {}, problems=problems)
-    sources = [source for file in files if (source := _parse(file, main, problems)) is not None]
+    parsed = [parse_file(file, main, problems) for file in files]
+    sources = [source for source in parsed if source is not None]
     for source in sources:
         problems.extend(unknown_tables(source))
     daemon = _daemon(sources, places, env, socket, state_dir, problems)
     pairs = _pairs(sources, env, problems)
     _check_root_problems(pairs, daemon.state_dir, problems)
     if problems:
-        raise ConfigInvalid(tuple(sorted(set(problems))))
+        kept = daemon.state_dir / LAST_GOOD
+        raise ConfigInvalid(tuple(sorted({offer_last_good(problem, main, kept) for problem in problems})))
     return Config(daemon, tuple(sorted((pair for pair, _ in pairs), key=_name)), main, tuple(files))
-
-
-def read_files(
-    main: Path,
-    *,
-    is_required: bool,
-    overlay: Mapping[Path, bytes | None],
-    problems: list[ConfigProblem],
-) -> list[ConfigFile]:
-    """The bytes of the main file and of `pairs.d/*.toml`, in name order, as far as they can be read."""
-    folder = main.parent / PAIRS_FOLDER
-    names = {main} if is_required else set()
-    try:
-        names.update(entry for entry in folder.iterdir() if entry.suffix == ".toml" and entry.name[0] != ".")
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        problems.append(ConfigProblem(str(folder), 0, "", f"cannot be read: {error.strerror}"))
-    names.update(path for path in overlay if path.parent in (folder, main.parent))
-    if main.exists():
-        names.add(main)
-    files = []
-    for name in sorted(names, key=lambda name: (name != main, name.name)):
-        content = overlay[name] if name in overlay else _read_file(name, problems)
-        if content is not None:
-            files.append(ConfigFile(name, content))
-    return files
-
-
-def _read_file(path: Path, problems: list[ConfigProblem]) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        hint = (
-            "name the file with -c FILE"
-            if isinstance(error, FileNotFoundError)
-            else "the daemon's user must be able to read it"
-        )
-        problems.append(ConfigProblem(str(path), 0, "", f"cannot be read: {error.strerror}", hint))
-        return None
-    if len(content) > MAX_FILE_BYTES:
-        problems.append(ConfigProblem(str(path), 0, "", "is larger than 4 MiB, so no configuration"))
-        return None
-    return content
-
-
-def _parse(file: ConfigFile, main: Path, problems: list[ConfigProblem]) -> Source | None:
-    """A file that is empty is what a crash leaves, not a wish to have no pairs."""
-    name = str(file.path)
-    try:
-        text = file.content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = file.content.count(b"\n", 0, error.start) + 1
-        problems.append(ConfigProblem(name, line, "", "is not UTF-8 text"))
-        return None
-    if not text.strip():
-        problems.append(
-            ConfigProblem(
-                name, 0, "", "is empty", "restore it; if no pairs are meant, write a comment into it"
-            )
-        )
-        return None
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line, message = syntax_error(text, error)
-        problems.append(ConfigProblem(name, line, "", *_syntax_words(message)))
-        return None
-    except RecursionError:
-        problems.append(ConfigProblem(name, 0, "", "is nested too deeply"))
-        return None
-    return Source(name, tables, key_lines(text.replace("\r\n", "\n")), is_main=file.path == main)
-
-
-def _syntax_words(message: str) -> tuple[str, str]:
-    lowered = message.lower()
-    if "cannot declare" in lowered or "cannot overwrite" in lowered or "twice" in lowered:
-        return f"a table or key appears twice: {message}", "every pair needs a name of its own"
-    return f"is not valid TOML: {message}", "text values stand in quotes; tables are written [pair.NAME]"
 
 
 def _daemon(

@@ -12,11 +12,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from syncd.daemon.config import PAIRS_FOLDER, load_config
+from syncd.daemon.config import load_config
+from syncd.daemon.config_files import LAST_GOOD, PAIRS_FOLDER
 from syncd.daemon.config_keys import NAME_PATTERN, PAIR_KEYS, PAIR_TABLES
 from syncd.daemon.config_model import Config, ConfigInvalid, ConfigProblem, PairConfig
-
-LAST_GOOD = "last-good-config"
 
 
 def store_pair(
@@ -36,9 +35,7 @@ def store_pair(
     path = _own_file(config, name)
     table = _nest(name, settings, path)
     if "hooks" in table and not may_set_hooks:
-        raise _refusal(
-            path, f"pair.{name}.hooks", "commands are only taken from files", "edit the file itself"
-        )
+        raise _refusal(path, f"pair.{name}.hooks", "commands are taken from files only", "edit the file")
     text = render_pair(name, table).encode()
     checked = _check(config, {path: text}, is_system, env)
     _write_durably(path, text)
