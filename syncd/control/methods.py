@@ -48,9 +48,7 @@ _ROWS = (
     Method("plan.show", m.PlanShowParams, m.PlanView, "What would be done now, action by action."),
     Method("plan.approve", m.PlanDecideParams, m.PlanDecision, "Let a held plan be done."),
     Method("plan.reject", m.PlanDecideParams, m.PlanDecision, "Keep a plan held, silent until it changes."),
-    Method(
-        "plan.revert", m.PlanDecideParams, m.PlanDecision, "Put deleted files back from the other side."
-    ),
+    Method("plan.revert", m.PlanDecideParams, m.PlanDecision, "Put deleted files back from the other side."),
     Method("conflict.list", m.ConflictListParams, m.ConflictsPage, "Conflict records."),
     Method("conflict.show", m.ConflictShowParams, m.ConflictDetail, "One record and where its versions are."),
     Method("conflict.resolve", m.ConflictResolveParams, m.ConflictsResolved, "Choose what a conflict keeps."),

@@ -135,5 +135,8 @@ class Reason(enum.StrEnum):
         "mend the lines named, then 'syncctl reload'"
     )
     NOT_ALLOWED = "not-allowed", "this is for the daemon's owner and root", "run it as that user"
+    SOCKET_UNUSABLE = "socket-unusable", "the control socket cannot be made at its path", (
+        "remove what is in its place, or set another path with --socket"
+    )
     TOO_MANY_CLIENTS = "too-many-clients", "the control socket serves as many clients as it can", "try again"
     BUG = "bug", "an internal error; please report it", "syncctl log shows the details"
