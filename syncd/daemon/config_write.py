@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,12 +35,41 @@ def store_pair(
     """
     path = _own_file(config, name)
     table = _nest(name, settings, path)
-    if "hooks" in table and not may_set_hooks:
-        raise _refusal(path, f"pair.{name}.hooks", "commands are taken from files only", "edit the file")
-    text = render_pair(name, table).encode()
-    checked = _check(config, {path: text}, is_system, env)
-    _write_durably(path, text)
-    return checked
+    if not may_set_hooks:
+        _refuse_hooks(name, table, path)
+    return _store(config, name, table, path, is_system, env)
+
+
+def edit_pair(
+    config: Config,
+    name: str,
+    settings: Mapping[str, object],
+    unset: Sequence[str] = (),
+    *,
+    is_system: bool,
+    env: Mapping[str, str],
+) -> Config:
+    """Change keys of the pair's own file and remove `unset` ones (dotted); the other keys stay.
+
+    Hooks that the file has stay as well, and cannot be set here. Raises ConfigInvalid.
+    """
+    path = _own_file(config, name)
+    held = next((file.content for file in config.files if file.path == path), None)
+    if config.pair(name) is None or held is None:
+        raise _refusal(path, f"pair.{name}", "there is no such pair", "see 'syncctl list'")
+    table = tomllib.loads(held.decode())["pair"][name]
+    changes = _nest(name, settings, path)
+    _refuse_hooks(name, changes, path)
+    for key, value in changes.items():
+        old = table.get(key)
+        table[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    for key in unset:
+        outer, _, inner = key.partition(".")
+        if inner and isinstance(table.get(outer), dict):
+            table[outer].pop(inner, None)
+        else:
+            table.pop(key, None)
+    return _store(config, name, table, path, is_system, env)
 
 
 def remove_pair(config: Config, name: str, *, is_system: bool, env: Mapping[str, str]) -> Config:
@@ -70,6 +100,25 @@ def keep_last_good(config: Config) -> None:
         copy = folder / file.path.relative_to(config.path.parent)
         if not copy.exists() or copy.read_bytes() != file.content:
             _write_durably(copy, file.content)
+
+
+def _store(
+    config: Config,
+    name: str,
+    table: Mapping[str, object],
+    path: Path,
+    is_system: bool,
+    env: Mapping[str, str],
+) -> Config:
+    text = render_pair(name, table).encode()
+    checked = _check(config, {path: text}, is_system, env)
+    _write_durably(path, text)
+    return checked
+
+
+def _refuse_hooks(name: str, table: Mapping[str, object], path: Path) -> None:
+    if "hooks" in table:
+        raise _refusal(path, f"pair.{name}.hooks", "commands are taken from files only", "edit the file")
 
 
 def _own_file(config: Config, name: str) -> Path:

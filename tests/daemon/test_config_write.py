@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.daemon.config import Config, ConfigInvalid, Hooks, TrashConfig, load_config
-from syncd.daemon.config_write import keep_last_good, remove_pair, render_pair, store_pair
+from syncd.daemon.config import Config, ConfigInvalid, Hooks, MaxDelete, TrashConfig, load_config
+from syncd.daemon.config_write import edit_pair, keep_last_good, remove_pair, render_pair, store_pair
 
 
 @pytest.fixture
@@ -99,6 +99,50 @@ def test_hooks_are_taken_where_they_are_allowed(config: Config, tmp_path: Path, 
     pair = stored.pair("new")
     assert pair is not None
     assert pair.hooks == Hooks(on_held=("/bin/true",))
+
+
+def test_an_edit_changes_only_what_it_names(config: Config, tmp_path: Path, env: dict[str, str]) -> None:
+    settings = {
+        **roots(tmp_path),
+        "hooks": {"on_held": ["/bin/true"]},
+        "trash": {"keep": "3d", "max_size": "1GiB"},
+        "settle": "1s",
+        "max_delete.files": 3,
+    }
+    one = store_pair(config, "new", settings, is_system=False, env=env, may_set_hooks=True)
+    changes = {"trash": {"keep": "5d"}, "paused": True, "max_delete.percent": 50}
+    two = edit_pair(one, "new", changes, ["settle", "trash.max_size", "ignore"], is_system=False, env=env)
+    pair = two.pair("new")
+    assert pair is not None
+    assert pair.trash == TrashConfig(5 * 86400)
+    assert pair.hooks == Hooks(on_held=("/bin/true",))
+    assert (pair.paused, pair.settle_s, pair.max_delete) == (True, 0.3, MaxDelete(3, 50))
+    assert load_config(tmp_path / "syncd.toml", is_system=False, env=env).pairs == two.pairs
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "unset", "words"),
+    [
+        ("ghost", {"paused": True}, [], "no such pair"),
+        ("new", {"hooks.on_held": ["/bin/sh"]}, [], "from files only"),
+        ("new", {"mode": "sideways"}, [], "unknown mode"),
+        ("new", {}, ["source"], "has no source"),
+    ],
+)
+def test_a_wrong_edit_changes_nothing(
+    config: Config,
+    tmp_path: Path,
+    env: dict[str, str],
+    name: str,
+    settings: Mapping[str, object],
+    unset: list[str],
+    words: str,
+) -> None:
+    one = store_pair(config, "new", roots(tmp_path), is_system=False, env=env)
+    before = (tmp_path / "pairs.d/new.toml").read_bytes()
+    with pytest.raises(ConfigInvalid, match=words):
+        edit_pair(one, name, settings, unset, is_system=False, env=env)
+    assert (tmp_path / "pairs.d/new.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(("name", "words"), [("hand", "written by hand"), ("ghost", "no such pair")])
