@@ -14,7 +14,7 @@ def percent(files: Mapping[str, Any], prefixes: tuple[str, ...]) -> float:
     """Covered share of all statements in the files that begin with one of the prefixes."""
     chosen = [file["summary"] for name, file in files.items() if name.startswith(prefixes)]
     statements = sum(summary["num_statements"] for summary in chosen)
-    return 100.0 * sum(summary["covered_lines"] for summary in chosen) / max(statements, 1)
+    return float(100 * sum(summary["covered_lines"] for summary in chosen) / max(statements, 1))
 
 
 def weakest(files: Mapping[str, Any]) -> list[tuple[int, str]]:
