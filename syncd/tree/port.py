@@ -11,6 +11,7 @@ import msgspec
 
 from syncd.core.action import Action, Result
 from syncd.core.entry import Entry, Side, StatHint
+from syncd.core.identity import RootIdentity as RootIdentity
 from syncd.core.listing import Child
 from syncd.core.reason import Reason
 
@@ -31,18 +32,6 @@ class Capabilities(msgspec.Struct, frozen=True):
     has_events: bool = True
     """Changes by anyone are reported by the kernel (not so on NFS, FUSE, SMB …)."""
     filesystem: str = ""
-
-
-class RootIdentity(msgspec.Struct, frozen=True):
-    """What must stay the same for a root to be the root."""
-
-    device: int
-    inode: int
-    filesystem_id: str
-    marker: str | None = None
-    """The pair key in the marker, None where the tree has none (it is never written)."""
-    had_marker: bool = False
-    """The marker was there, and ours, before this run: a pair without a base has lost its state."""
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False):
