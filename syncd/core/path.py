@@ -105,6 +105,8 @@ def is_reserved(path: bytes) -> bool:
     Exactly `.syncd` is reserved at the top of a tree. What some file system could take for it (other
     case, compatibility forms, trailing dots and spaces, invisible characters) is reserved anywhere.
     """
+    if path.isascii() and CONTROL_NAME not in path.lower():
+        return False
     parts = path.split(b"/")
     return parts[0] == CONTROL_NAME or any(_is_disguised(part) for part in parts)
 
