@@ -227,7 +227,7 @@ class Applier:
             self._disk.rename(self._folder, slot, directory, name)
             await self._machine.step()
             return Done(action, staged.entry, self._hint_of(staged))
-        before = self._expect.checked(directory.children.get(name), action.expect, hint)
+        before = self._file_checked(directory.children.get(name), action.expect, hint)
         await self._machine.step()
         self._disk.exchange(directory, name, self._folder, slot)
         await self._machine.step()
@@ -235,6 +235,12 @@ class Applier:
         if self._expect.is_same(displaced, action.expect, before):
             return Done(action, staged.entry, self._hint_of(staged), self._ref(slot))
         return await self._put_back(action, staged, directory, name, slot)
+
+    def _file_checked(self, node: Node | None, expect: Entry, hint: StatHint | None) -> StatHint:
+        """As `checked`; directories are never exchanged nor trashed whole."""
+        if expect.kind is Kind.DIRECTORY:
+            raise OtherError
+        return self._expect.checked(node, expect, hint)
 
     async def _put_back(
         self, action: Put, staged: Staged, directory: Node, name: bytes, slot: bytes
@@ -254,10 +260,8 @@ class Applier:
         self._machine.check("delete", action.path)
         directory, name = self._disk.parent_of(action.path)
         slot = self._slot(index)
-        before = self._expect.checked(directory.children.get(name), action.expect, hint)
+        before = self._file_checked(directory.children.get(name), action.expect, hint)
         await self._machine.step()
-        if directory.children.get(name) is not None and directory.children[name].kind is Kind.DIRECTORY:
-            raise OtherError
         self._disk.rename(directory, name, self._folder, slot)
         await self._machine.step()
         if self._expect.is_same(self._folder.children[slot], action.expect, before):
