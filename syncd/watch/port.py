@@ -69,3 +69,7 @@ class Watcher(Protocol):
         """Send a marker through the watcher: True once it came back, so that all that happened before the
         call has been delivered. False when it did not within `timeout_s`, or when the tree is not written
         by syncd or is polled."""
+
+    def scanned(self, cost_s: float) -> None:
+        """Tell how long a scan of the whole tree took. A polling watcher spaces its polls by it; the others
+        note it for the case that they fall back to polling."""
