@@ -1,0 +1,357 @@
+"""Renames: a correct delete + create becomes one rename where the evidence allows it.
+
+A rename is a decoration. Every path has been reconciled first, and leaving a rename out is always right, only
+dearer. Evidence is the node of a base row at another path, or else a unique equal digest. The base follows a
+rename with its old entry, so that a change of content on either side is found by the next round.
+
+A directory's rename takes away all outcomes beneath both names; renames within it, into it or out of it wait
+(BLOCKED) for the next round. Pure.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from syncd.core.conflict import ConflictRecord, draft
+from syncd.core.entry import Entry, Kind, Side
+from syncd.core.path import is_beneath, is_within, parent
+from syncd.core.reason import Reason
+from syncd.core.reconcile import Outcome, Verb, leave
+from syncd.core.rules import Policy, Rules
+from syncd.core.state import PathState
+
+Exists = Callable[[Side, bytes], bool]
+MayMove = Callable[[Side, bytes, bytes], bool]
+
+
+class MoveOutcome(msgspec.Struct, frozen=True):
+    """Rename `path` to `to` at `side`. `base` is the row whose content it is.
+
+    `is_parked`: first of a cycle, it leaves through a parking name. `is_only_record`: both sides renamed it
+    and a person decides; nothing is done.
+    """
+
+    side: Side
+    path: bytes
+    to: bytes
+    expect: Entry
+    base: bytes
+    reason: Reason = Reason.MOVED
+    is_parked: bool = False
+    record: ConflictRecord | None = None
+    is_only_record: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        return self.expect.kind is Kind.DIRECTORY
+
+
+class MoveUpgrade(msgspec.Struct, frozen=True):
+    """Renames, and the outcomes that are left beside them."""
+
+    moves: tuple[MoveOutcome, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+class _Renamed(msgspec.Struct, frozen=True):
+    """What one side did: the base row at `path` is at `to` now."""
+
+    side: Side
+    path: bytes
+    to: bytes
+
+
+def upgrade(
+    outcomes: Sequence[Outcome], rules: Rules, exists: Exists, may_move_directory: MayMove
+) -> MoveUpgrade:
+    """Find renames among `outcomes` and say how they reach the other side.
+
+    `exists(side, path)`: is there anything in the index at a path that looks absent? `may_move_directory(
+    side, path, to)`: would every unsynced child keep its verdict?
+    """
+    by_path = {outcome.path: outcome for outcome in outcomes}
+    renamed = _find(by_path)
+    if not renamed:
+        return MoveUpgrade((), tuple(outcomes))
+    merged = _adopt_same(by_path, renamed)
+    wanted = [
+        move
+        for path in sorted(renamed)
+        if (move := _propose(by_path, path, renamed[path], rules)) is not None
+        and _has_room(by_path, move, exists)
+        and (not move.is_directory or may_move_directory(move.side, move.path, move.to))
+    ]
+    taken, waiting = _select(_consistent(by_path, wanted))
+    gone = _Covered(taken)
+    kept = []
+    blocked = {name for move in waiting for name in (move.path, move.to, move.base)}
+    for outcome in outcomes:
+        if gone.covers(outcome.path):
+            continue
+        if outcome.path in blocked and outcome.verb is not Verb.NOTHING:
+            kept.append(leave(outcome.state, Reason.BLOCKED))
+        else:
+            kept.append(merged.get(outcome.path, outcome))
+    return MoveUpgrade(tuple(taken), tuple(kept))
+
+
+# Evidence.
+
+
+def _find(by_path: Mapping[bytes, Outcome]) -> dict[bytes, dict[Side, bytes]]:
+    """For each base row that is elsewhere now: where, by side."""
+    found: dict[bytes, dict[Side, bytes]] = {}
+    for side in Side:
+        by_node = {
+            outcome.state.node(side): path
+            for path, outcome in by_path.items()
+            if outcome.state.node(side) and outcome.state.at(side) is not None
+        }
+        used = set()
+        for path, outcome in by_path.items():
+            state = outcome.state
+            to = by_node.get(state.base_node(side)) if state.base is not None else None
+            if to is not None and to != path and _is_same_kind(by_path[to].state.at(side), state.base):
+                found.setdefault(path, {})[side] = to
+                used.add(to)
+        for path, to in _by_digest(by_path, side, used, found):
+            found.setdefault(path, {})[side] = to
+    return found
+
+
+def _by_digest(
+    by_path: Mapping[bytes, Outcome],
+    side: Side,
+    used: set[bytes],
+    found: Mapping[bytes, Mapping[Side, bytes]],
+) -> list[tuple[bytes, bytes]]:
+    """Files that vanished and files that appeared with one digest, where it is one of each."""
+    lost: dict[bytes, list[bytes]] = {}
+    new: dict[bytes, list[bytes]] = {}
+    for path, outcome in by_path.items():
+        state = outcome.state
+        entry, base = state.at(side), state.base
+        if base is not None and entry is None:
+            if side not in found.get(path, {}) and not state.is_unknown(side) and _is_telling(base):
+                lost.setdefault(base.digest or b"", []).append(path)
+        elif base is None and entry is not None and path not in used and _is_telling(entry):
+            new.setdefault(entry.digest or b"", []).append(path)
+    return [
+        (paths[0], new[digest][0])
+        for digest, paths in lost.items()
+        if len(paths) == 1 and len(new.get(digest, ())) == 1
+    ]
+
+
+def _is_telling(entry: Entry) -> bool:
+    return entry.kind is Kind.FILE and entry.size > 0 and entry.digest is not None
+
+
+def _is_same_kind(entry: Entry | None, base: Entry | None) -> bool:
+    return entry is not None and base is not None and entry.kind is base.kind
+
+
+# What becomes of one renamed base row.
+
+
+def _adopt_same(
+    by_path: Mapping[bytes, Outcome], renamed: Mapping[bytes, Mapping[Side, bytes]]
+) -> dict[bytes, Outcome]:
+    """Both sides renamed to one name: the base goes there too, with its old entry."""
+    merged = {}
+    for path, where in renamed.items():
+        names = set(where.values())
+        if len(where) < 2 or len(names) > 1:
+            continue
+        outcome = by_path[names.pop()]
+        state, old = outcome.state, by_path[path].state
+        is_same = all(_is_same_kind(state.at(side), old.base) for side in Side)
+        if is_same and state.base is None and outcome.verb not in (Verb.ADOPT, Verb.NOTHING):
+            merged[state.path] = Outcome(
+                state, Verb.ADOPT, None, old.base, Reason.MOVED, is_unverified=old.unverified
+            )
+    return merged
+
+
+def _propose(
+    by_path: Mapping[bytes, Outcome], path: bytes, where: Mapping[Side, bytes], rules: Rules
+) -> MoveOutcome | None:
+    """The rename that the mode wants for one base row, whether or not there is room for it."""
+    mode, state = rules.mode, by_path[path].state
+    if mode.is_backup:
+        return None
+    if len(where) == 2:
+        return _propose_for_both(by_path, path, where, rules)
+    side, to = next(iter(where.items()))
+    other = side.other
+    expect = state.at(other)
+    if expect is None or not _is_same_kind(expect, state.base):
+        return None
+    if mode.may_write(other) and mode.may_delete(other):
+        return MoveOutcome(other, path, to, expect, path)
+    undone = by_path[to].state.at(side)
+    is_free = state.at(side) is None and by_path[to].state.base is None
+    if undone is None or not is_free or not mode.may_delete(side):
+        return None
+    return MoveOutcome(side, to, path, undone, path, Reason.UNDONE)
+
+
+def _propose_for_both(
+    by_path: Mapping[bytes, Outcome], path: bytes, where: Mapping[Side, bytes], rules: Rules
+) -> MoveOutcome | None:
+    """Renamed differently: one name wins, or a person decides."""
+    authority = rules.mode.authority
+    if authority is None:
+        wins = Side.DESTINATION if rules.policy is Policy.DESTINATION_WINS else Side.SOURCE
+    else:
+        wins = authority
+    loser = wins.other
+    states = [by_path[where[side]].state for side in Side]
+    expect, winner = by_path[where[loser]].state.at(loser), by_path[where[wins]].state.at(wins)
+    if where[wins] == where[loser] or expect is None or winner is None:
+        return None
+    if any(state.base is not None for state in states):
+        return None
+    move = MoveOutcome(loser, where[loser], where[wins], expect, path, Reason.CONFLICT_MOVED)
+    if authority is not None:
+        return move
+    is_manual = rules.policy is Policy.MANUAL
+    at_names = PathState(
+        path=move.path,
+        base=by_path[path].state.base,
+        source=states[0].source,
+        destination=states[1].destination,
+    )
+    record = draft(
+        at_names,
+        rules,
+        Reason.CONFLICT_MOVED,
+        None if is_manual else wins,
+        loser_copy=None if is_manual else move.to,
+        is_open=is_manual,
+    )
+    return msgspec.structs.replace(move, record=record, is_only_record=is_manual)
+
+
+def _has_room(by_path: Mapping[bytes, Outcome], move: MoveOutcome, exists: Exists) -> bool:
+    """Nothing unseen at the target, and its directory is or will be there."""
+    target = by_path[move.to].state.at(move.side)
+    if target is None and exists(move.side, move.to):
+        return False
+    if is_within(move.to, move.path) or is_within(move.path, move.to):
+        return False
+    above = by_path.get(parent(move.to))
+    if above is None:
+        return True
+    if above.verb is Verb.MKDIR and above.side is move.side:
+        return True
+    entry = above.state.at(move.side)
+    stays = not (above.side is move.side and above.verb in (Verb.RMDIR, Verb.DELETE, Verb.PUT))
+    return entry is not None and entry.kind is Kind.DIRECTORY and stays
+
+
+# Renames together.
+
+
+def _consistent(by_path: Mapping[bytes, Outcome], wanted: Iterable[MoveOutcome]) -> list[MoveOutcome]:
+    """The largest subset in which every target is free or vacated, and every old name given up or refilled.
+
+    Hard links fall out here: their old name is still there, and no rename of the plan put it there.
+    """
+    moves = list(wanted)
+    while True:
+        sources = {(move.side, move.path) for move in moves}
+        targets = {(move.side, move.to) for move in moves if move.reason is Reason.MOVED}
+        kept = [move for move in moves if _fits(by_path, move, sources, targets)]
+        if len(kept) == len(moves):
+            return kept
+        moves = kept
+
+
+def _fits(
+    by_path: Mapping[bytes, Outcome],
+    move: MoveOutcome,
+    sources: set[tuple[Side, bytes]],
+    targets: set[tuple[Side, bytes]],
+) -> bool:
+    at, to = by_path[move.path].state, by_path[move.to].state
+    is_vacated = (move.side, move.to) in sources
+    if to.at(move.side) is not None and not is_vacated:
+        return False
+    if move.reason is not Reason.MOVED:
+        return at.at(move.side.other) is None or move.reason is Reason.CONFLICT_MOVED
+    if to.base is not None and not is_vacated:
+        return False
+    return at.at(move.side.other) is None or (move.side, move.path) in targets
+
+
+def _select(moves: Sequence[MoveOutcome]) -> tuple[list[MoveOutcome], list[MoveOutcome]]:
+    """Top-most directories first; what touches the inside of one of them waits."""
+    taken: list[MoveOutcome] = []
+    waiting: list[MoveOutcome] = []
+    claimed: list[bytes] = []
+    for move in sorted(moves, key=lambda move: (not move.is_directory, move.base.count(b"/"), move.base)):
+        names = (move.path, move.to, move.base)
+        if any(is_beneath(one, other) for one in names for other in claimed):
+            waiting.append(move)
+            continue
+        taken.append(move)
+        if move.is_directory:
+            claimed += names
+    while True:
+        late = [move for move in taken if any(_is_linked(move, other) for other in waiting)]
+        if not late:
+            return taken, waiting
+        waiting += late
+        taken = [move for move in taken if move not in late]
+
+
+def _is_linked(move: MoveOutcome, other: MoveOutcome) -> bool:
+    return move.side is other.side and (move.to == other.path or move.path == other.to)
+
+
+class _Covered:
+    """The paths whose outcomes a rename replaces: both names, and for directories all beneath them."""
+
+    def __init__(self, moves: Iterable[MoveOutcome]) -> None:
+        self._names: set[bytes] = set()
+        self._directories: set[bytes] = set()
+        for move in moves:
+            self._names |= {move.path, move.to, move.base}
+            if move.is_directory:
+                self._directories |= {move.path, move.to, move.base}
+
+    def covers(self, path: bytes) -> bool:
+        if path in self._names:
+            return True
+        if not self._directories:
+            return False
+        at = path.rfind(b"/")
+        while at > 0:
+            if path[:at] in self._directories:
+                return True
+            at = path.rfind(b"/", 0, at)
+        return False
+
+
+def in_sequence(moves: Sequence[MoveOutcome]) -> tuple[MoveOutcome, ...]:
+    """An order in which every target is vacated before it is taken; one move of each cycle is parked.
+
+    Parked moves come first: they leave at their place in the order and arrive after all others.
+    """
+    by_source = {(move.side, move.path): move for move in moves}
+    parked: list[MoveOutcome] = []
+    ordered: list[MoveOutcome] = []
+    seen: set[tuple[Side, bytes]] = set()
+    for first in sorted(moves, key=lambda move: (move.side, move.path)):
+        chain: list[MoveOutcome] = []
+        move: MoveOutcome | None = first
+        while move is not None and (move.side, move.path) not in seen:
+            seen.add((move.side, move.path))
+            chain.append(move)
+            move = by_source.get((move.side, move.to))
+        if chain and move is chain[0]:
+            parked.append(msgspec.structs.replace(chain[0], is_parked=True))
+            chain = chain[1:]
+        ordered += reversed(chain)
+    return (*parked, *ordered)
