@@ -140,6 +140,8 @@ def parse_line(text: str, number: int) -> Rule | None:
 _PLAIN_NAME = re.compile(r"([^!#*?\[\]\\/\s][^*?\[\]\\/\s]*)")
 # What ends a rule but for trailing spaces; an escaped one stays.
 _TRIMMED = re.compile(r"((?:\\.|[^\\])*?) *", re.DOTALL)
+# A name of stars only: git counts no further than two.
+_MANY_STARS = re.compile(r"(?:^|(?<=^!)|(?<=/))\*{3,}(?=/|$)")
 # Sets that pathspec reads in another way than git does: [[:alpha:]], [+--], [\]].
 _ODD_SET = re.compile(r"(?<!\\)\[[!^]?\]?[^\]]*(?:\[:|--|\\)[^\]]*\]")
 # Pieces of the expressions that pathspec makes (GitIgnoreSpecPattern.pattern_to_regex).
@@ -158,8 +160,9 @@ def _translate(text: str) -> tuple[str, bool]:
     if _ODD_SET.search(text):
         raise ValueError("this bracket expression is not supported")
     trimmed = _TRIMMED.fullmatch(text)
+    line = _MANY_STARS.sub("**", trimmed[1] if trimmed else text)
     # `a/**/` names the directories beneath a; pathspec would take a itself and files too.
-    line = re.sub(r"/(?:\*\*/)+$", "/**/*/", trimmed[1] if trimmed else text)
+    line = re.sub(r"/(?:\*\*/)+$", "/**/*/", line)
     try:
         regex, is_ignoring = GitIgnoreSpecPattern.pattern_to_regex(line)
     except GitIgnorePatternError as error:
