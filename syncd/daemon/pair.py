@@ -6,7 +6,7 @@ configuration types here: the supervisor translates.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import anyio
@@ -30,6 +30,8 @@ ROOT_POLL_S = 2.0
 RETRY_FIRST_S = 5.0
 RETRY_MOST_S = 600.0
 COOKIE_TIMEOUT_S = 5.0
+STUCK_S = 600
+"""A call to a file system that takes longer is taken for one that never returns."""
 
 log = structlog.get_logger("syncd.pair")
 
@@ -64,7 +66,9 @@ class Pair:
         self.last_synced_ns: int | None = None
         self.next_attempt_ns: int | None = None
         self.overview = Overview()
-        self.ticks = 0
+        self._is_busy = False
+        self._pulse: tuple[object, ...] = ()
+        self._pulse_at_ns = 0
         self._timing = timing
         self._world = world
         self._scan_slot = scan_slot
@@ -161,6 +165,14 @@ class Pair:
             if event.reason not in (Reason.ADDED, Reason.WATCH_UNSUPPORTED, Reason.WATCH_LIMIT):
                 self._world.publish("watch.lost", event.path, side=side.word, reason=event.reason.value)
 
+    def is_responsive(self, now_ns: int) -> bool:
+        """Idle, or getting on: something was done since STUCK_S. Asked from time to time by the watchdog."""
+        progress = self.cycle.progress
+        pulse = (self._is_busy, self.state, progress.phase, progress.done, progress.bytes_done)
+        if pulse != self._pulse or not self._is_busy:
+            self._pulse, self._pulse_at_ns = pulse, now_ns
+        return now_ns - self._pulse_at_ns < STUCK_S * 10**9
+
     # The task.
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -176,13 +188,14 @@ class Pair:
 
     async def _turn(self) -> None:
         """One step of the life of a pair: wait for work, do it, judge what went wrong."""
-        self.ticks += 1
+        self._is_busy = False
         if self._is_paused:
             await self._rest_paused()
             return
         await self._attention.sleep_until(self._next_deadline())
         if self._is_stopping or self._is_paused or not self._has_work():
             return
+        self._is_busy = True
         try:
             await self._work()
         except StaleError:
@@ -353,5 +366,3 @@ class Pair:
             self.state = state
             self._world.publish("pair.state", None, state=state.value)
 
-
-Restart = Callable[[], Awaitable[None]]

@@ -13,17 +13,15 @@ from syncd.core.entry import Side
 from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
 from syncd.core.guard import Hold
-from syncd.core.move import upgrade
-from syncd.core.plan import Plan, destructive, make
-from syncd.core.reconcile import Outcome, Verb
-from syncd.core.rules import Policy, Rules
-from syncd.index import feed, nodes, triples
+from syncd.core.plan import Plan, destructive
+from syncd.core.rules import Initial, Rules
+from syncd.index import conflicts, dirty, feed, nodes
 from syncd.index.database import Database
-from syncd.index.triples import DirtyPath
+from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping
-from syncd.sync.executor import Executor
+from syncd.sync.executor import Executor, Tally
 from syncd.sync.gate import Gate
-from syncd.sync.gathering import Gathered, Gatherer
+from syncd.sync.gathering import ADDITIONS, Gathered, Gatherer
 from syncd.sync.ignoring import IgnoreRules
 from syncd.sync.observe import Observation, Observer
 from syncd.sync.opening import Opened, open_pair, rules_of
@@ -36,7 +34,7 @@ QUIET_ROUNDS = 8
 
 
 class Report(msgspec.Struct):
-    """What one call of `synchronise` did and left."""
+    """What one call of `synchronise` did and left. Not complete: something changes faster than we look."""
 
     done: int = 0
     failed: int = 0
@@ -70,7 +68,9 @@ class Cycle:
         self._opened = Opened()
         self._position = 0
         self._again: list[DirtyPath] = []
+        self._additions: list[bytes] = []
         self._reconciles_all = False
+        self._moves_are_stuck = False
 
     @property
     def filter(self) -> Filter:
@@ -89,7 +89,8 @@ class Cycle:
         self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
         await self._ignoring.load()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
-        self._reconciles_all |= self._opened.rules_changed or self._opened.is_first_sync
+        self._again, self._additions = [], []
+        self._reconciles_all = self._opened.rules_changed or self._opened.is_first_sync
 
     async def check_roots(self) -> None:
         """Raise NeedsUser when a root is not the one that was opened."""
@@ -98,33 +99,47 @@ class Cycle:
             if problem is not None:
                 raise NeedsUser(problem.reason, f"{side.word}: {problem.detail}")
 
-    async def observe_all(self) -> list[Observation]:
+    # Observing.
+
+    async def observe_all(self) -> dict[Side, Observation]:
         """Scan both trees whole. Ignore files found on the way take effect before anything is decided."""
         self.progress.phase = "scanning"
         self.progress.done = self.progress.total = 0
-        seen: list[Observation] = []
+        seen: dict[Side, Observation] = {}
         for _ in range(QUIET_ROUNDS):
             await self.check_roots()
-            seen = [await self._observers[side].scan(self.filter) for side in BOTH]
-            if not any(one.ignore_files for one in seen) or not await self._reload_ignore_rules():
+            seen = {side: await self._observe(side, (), (b"",)) for side in BOTH}
+            if not any(one.ignore_files for one in seen.values()):
                 break
+            if not await self._reload_ignore_rules():
+                break
+        await self.check_roots()
         if self._opened.rules_changed:
             await self._forget_unequal()
         return seen
 
     async def observe(
         self, side: Side, looks: Iterable[bytes], scans: Iterable[bytes], *, recursive: bool = True
-    ) -> list[Observation]:
+    ) -> Observation:
         """Look at single paths and scan subtrees of one side."""
         await self.check_roots()
-        seen = []
-        single, subtrees = sorted(set(looks)), sorted(set(scans))
-        if single:
-            seen.append(await self._observers[side].look(self.filter, single))
-        if subtrees:
-            seen.append(await self._observers[side].scan(self.filter, subtrees, recursive=recursive))
-        if any(one.ignore_files for one in seen) and await self._reload_ignore_rules():
-            seen += await self.observe_all()
+        seen = await self._observe(side, sorted(set(looks)), sorted(set(scans)), recursive=recursive)
+        if seen.ignore_files and await self._reload_ignore_rules():
+            seen = (await self.observe_all())[side]
+        return seen
+
+    async def _observe(
+        self, side: Side, looks: Sequence[bytes], scans: Sequence[bytes], *, recursive: bool = True
+    ) -> Observation:
+        observer = self._observers[side]
+        seen = await observer.look(self.filter, looks) if looks else Observation()
+        if scans:
+            listed = await observer.scan(self.filter, scans, recursive=recursive)
+            seen = seen.plus(listed)
+        now_ns = self._world.clock.now_ns()
+        scope = (*scans, *looks)
+        if seen.problems or scope:
+            await self.database.write(bookkeeping.store_problems, side, seen, scope, now_ns)
         return seen
 
     async def _reload_ignore_rules(self) -> bool:
@@ -133,8 +148,6 @@ class Cycle:
             return False
         self._world.publish("rules.changed", None, fingerprint=self.filter.fingerprint)
         self._opened.rules_changed = self._reconciles_all = True
-        for observer in self._observers.values():
-            await observer.forget_records()
         return True
 
     async def _forget_unequal(self) -> None:
@@ -144,81 +157,83 @@ class Cycle:
         self._opened.rules_changed = False
         self._reconciles_all = True
 
+    # Synchronising.
+
     async def synchronise(self, stop: Callable[[], bool], *, retries_all: bool = False) -> Report:
         """Rounds until nothing is left to do that can be done now. Raises SyncdError."""
         report = Report()
         idle_rounds = 0
-        while report.rounds < MAX_ROUNDS and idle_rounds < QUIET_ROUNDS:
+        while True:
             report.rounds += 1
             done_before = report.done
-            is_settled = await self._round(report, stop, retries_all and report.rounds == 1)
+            is_settled = await self._round(report, stop, retries_all)
             if is_settled or report.is_stopped:
                 break
             idle_rounds = 0 if report.done > done_before else idle_rounds + 1
-        else:
-            report.is_complete = False
+            if report.rounds >= MAX_ROUNDS and not self._additions or idle_rounds >= QUIET_ROUNDS:
+                report.is_complete = False
+                break
         await self._finish(report)
         return report
 
     async def _round(self, report: Report, stop: Callable[[], bool], retries_all: bool) -> bool:
         """One pass from dirty paths to stored results. True when nothing is left for another one."""
         now_ns = self._world.clock.now_ns()
-        dirty = await self._dirty(now_ns, retries_all)
-        head = await self.database.read(feed.head)
-        if not dirty:
-            self._position = head
+        scope = await self._scope(now_ns if report.rounds == 1 else None, retries_all and report.rounds == 1)
+        if not scope:
+            self._position = await self.database.read(feed.head)
             return True
         rules = self._rules(now_ns)
-        resolutions = await self.database.read(bookkeeping.resolutions)
-        moves_first = await self._plan_directory_moves(dirty, rules, resolutions)
-        if moves_first is not None:
-            gathered, plan = Gathered(rest=dirty), moves_first
-        else:
-            gathered = await self._gatherer.gather(dirty, rules, resolutions)
-            plan = await self._plan(gathered, rules)
-        report.hold = None
-        if moves_first is None:
-            plan = await self._guard(plan, report)
-        return await self._apply(gathered, plan, dirty, report, stop, is_moves_only=moves_first is not None)
+        if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
+            return False
+        choices = await self.database.read(conflicts.resolutions)
+        gathered = await self._gatherer.gather(scope, rules, choices)
+        plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
+        plan = await self._guard(plan, report)
+        await self._store_verdicts(gathered, plan, scope, report, now_ns)
+        tally = await self._execute(plan, report, stop)
+        if tally.is_stopped:
+            self._again = list(scope)
+            return False
+        self._position = await self.database.read(feed.head)
+        self._reconciles_all = self._moves_are_stuck = False
+        self._additions += gathered.rest
+        await self._look_again(tally, gathered)
+        return not self._again and not self._additions and not plan.actions
 
-    async def _dirty(self, now_ns: int, retries_all: bool) -> list[DirtyPath]:
-        """What the feed names since the position, what is open, what the last round left."""
+    async def _scope(self, retry_at_ns: int | None, retries_all: bool) -> list[DirtyPath]:
+        """What the feed names since the position, what is due again, what the last round left."""
         if self._reconciles_all:
-            self._again = []
+            self._again, self._additions = [], []
             return [DirtyPath(b"", is_deep=True)]
-        named = await self.database.read(triples.dirty, self._position, now_ns, retries_all)
-        if not self._again:
-            return named
+        named = await self.database.read(dirty.dirty, self._position, retry_at_ns, retries_all)
+        window, self._additions = self._additions[:ADDITIONS], self._additions[ADDITIONS:]
         again, self._again = self._again, []
-        return triples.merge([*named, *again])
+        if not window and not again:
+            return named
+        return dirty.merge([*named, *again, *(DirtyPath(path, is_deep=False) for path in window)])
 
-    async def _plan_directory_moves(
-        self, dirty: Sequence[DirtyPath], rules: Rules, resolutions: Mapping[bytes, Policy]
-    ) -> Plan | None:
-        """Renamed directories first, before their subtrees are looked at: one rename instead of n."""
-        deep = [DirtyPath(item.path, is_deep=False) for item in dirty if item.is_deep and item.path]
-        if len(deep) < 2:
-            return None
-        gathered = await self._gatherer.gather(deep, rules, resolutions)
-        found = await self._upgrade(gathered.outcomes, rules)
-        if not found.moves:
-            return None
-        plan = await self.database.read(bookkeeping.plan_with_index, (), found.moves, rules)
-        return plan if plan.actions else None
+    async def _move_directories(
+        self, scope: Sequence[DirtyPath], rules: Rules, report: Report, stop: Callable[[], bool]
+    ) -> bool:
+        """Renamed directories first, before their subtrees are looked at: one rename instead of n.
 
-    async def _upgrade(self, outcomes: Sequence[Outcome], rules: Rules):  # type: ignore[no-untyped-def]
-        exists = await self.database.read(bookkeeping.existing, [outcome.path for outcome in outcomes])
-        movable = await self.database.read(bookkeeping.movable_directories, outcomes, self.filter)
-        return upgrade(
-            outcomes,
-            rules,
-            lambda side, path: (side, path) in exists,
-            lambda side, old, new: (side, old, new) in movable,
-        )
-
-    async def _plan(self, gathered: Gathered, rules: Rules) -> Plan:
-        upgraded = await self._upgrade(gathered.outcomes, rules)
-        return await self.database.read(bookkeeping.plan_with_index, upgraded.outcomes, upgraded.moves, rules)
+        True when there were any; then the round begins anew. When none of them succeeds they are left to
+        the plan of the round, so that they keep nothing else waiting.
+        """
+        deep = [DirtyPath(item.path, is_deep=False) for item in scope if item.is_deep and item.path]
+        if len(deep) < 2 or self._opened.is_first_sync:
+            return False
+        gathered = await self._gatherer.gather(deep, rules, {})
+        plan = await self.database.read(bookkeeping.plan_moves, gathered.outcomes, rules, self.filter)
+        if plan is None:
+            return False
+        tally = await self._execute(plan, report, stop)
+        self._moves_are_stuck = not tally.done
+        self._again = list(scope)
+        if not tally.is_stopped:
+            await self._look_again(tally, gathered)
+        return True
 
     async def _guard(self, plan: Plan, report: Report) -> Plan:
         """Hold what a person must see first; the rest goes on."""
@@ -230,51 +245,45 @@ class Cycle:
         report.hold = self.hold = hold
         return allowed
 
-    async def _apply(
-        self,
-        gathered: Gathered,
-        plan: Plan,
-        dirty: Sequence[DirtyPath],
-        report: Report,
-        stop: Callable[[], bool],
-        *,
-        is_moves_only: bool,
-    ) -> bool:
-        """Store verdicts, run the plan, look again at what was stale. True when all is settled."""
-        now_ns = self._world.clock.now_ns()
-        if not is_moves_only:
-            seen = [outcome for outcome in gathered.outcomes]
-            reports = await self.database.write(
-                bookkeeping.store_verdicts, plan, dirty, seen, report.hold, now_ns
-            )
-            for path, reason in reports:
-                self._world.publish("path.reported", path, reason=reason.value)
+    async def _store_verdicts(
+        self, gathered: Gathered, plan: Plan, scope: Sequence[DirtyPath], report: Report, now_ns: int
+    ) -> None:
+        found = await self.database.write(
+            bookkeeping.store_verdicts, plan, scope, gathered.outcomes, report.hold, now_ns
+        )
+        for record in found:
+            self._world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)
+
+    async def _execute(self, plan: Plan, report: Report, stop: Callable[[], bool]) -> Tally:
         if destructive(plan):
             await self.check_roots()
         tally = await self._executor.run(plan, stop)
         report.done += tally.done
         report.failed += tally.failed
         report.is_stopped |= tally.is_stopped
-        if report.is_stopped:
-            self._again = list(dirty)
-            return False
-        self._position = await self.database.read(feed.head)
-        self._reconciles_all &= bool(is_moves_only)
-        self._again = [*gathered.rest, *(DirtyPath(path, is_deep=True) for path in tally.moved)]
-        stale = {side: tally.stale[side] | gathered.stale[side] for side in BOTH}
+        return tally
+
+    async def _look_again(self, tally: Tally, gathered: Gathered) -> None:
+        """Observe what was stale; what was moved is reconciled with all beneath."""
+        self._again += [DirtyPath(path, is_deep=True) for path in tally.moved]
         for side in BOTH:
-            if stale[side]:
-                await self._observers[side].look(self.filter, sorted(stale[side]))
-                self._again += [DirtyPath(path, is_deep=False) for path in stale[side]]
-        return not self._again and not plan.actions
+            stale = sorted(tally.stale[side] | gathered.stale[side])
+            if stale:
+                await self._observe(side, stale, ())
+                self._again += [DirtyPath(path, is_deep=False) for path in stale]
 
     async def _finish(self, report: Report) -> None:
         """Acknowledge the feed up to what was reconciled to the end; the first sync ends when nothing waits."""
         self.progress.phase = ""
-        if report.is_stopped or self._again or self._reconciles_all:
+        if report.is_stopped or self._again or self._additions or self._reconciles_all:
             return
         first_done = self._opened.is_first_sync and report.hold is None
-        await self.database.write(bookkeeping.acknowledge, self._position, first_done, self._world.clock.now_ns())
+        if await self.database.read(feed.acked, bookkeeping.READER) == self._position and not first_done:
+            return
+        stamp = rules_of(self.settings, self.filter)
+        await self.database.write(
+            bookkeeping.acknowledge, self._position, first_done, stamp, self._world.clock.now_ns()
+        )
         if first_done:
             self._opened.is_first_sync = self._opened.is_state_lost = False
 
@@ -286,7 +295,7 @@ class Cycle:
         return Rules(
             mode=settings.mode,
             policy=settings.policy,
-            initial=settings.initial or Rules.initial_default(),
+            initial=settings.initial or Initial.MERGE,
             is_first_sync=self._opened.is_first_sync and not self._opened.is_state_lost,
             compares_content=settings.compares_content,
             pulls_destination_changes=settings.pulls_destination_changes,
@@ -295,11 +304,24 @@ class Cycle:
             host=settings.host,
         )
 
+    # Asked by the pair and by status.
+
+    def rules(self) -> Rules:
+        """The rules as they are now, for explanations."""
+        return self._rules(self._world.clock.now_ns())
+
     async def totals(self) -> dict[Side, tuple[int, int]]:
         """Visible files and bytes of each side."""
         return {side: await self.database.read(nodes.totals, side) for side in BOTH}
 
-
-def has_work(outcome: Outcome) -> bool:
-    """Does the outcome ask for anything at all?"""
-    return outcome.verb not in (Verb.NOTHING, Verb.LEAVE)
+    async def expire_trash(self) -> int:
+        """Drop what the trash has kept long enough; returns the bytes freed."""
+        pinned = await self.database.read(conflicts.pinned_batches)
+        settings = self.settings
+        freed = 0
+        for side in BOTH:
+            if settings.mode.may_write(side):
+                freed += await self.trees[side].expire_trash(
+                    settings.trash_keep_s, settings.trash_max_bytes, pinned
+                )
+        return freed

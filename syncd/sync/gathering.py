@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from syncd.core import path as paths
-from syncd.core.entry import Kind, Same, Side, same_entry
-from syncd.core.mode import Mode
+from syncd.core.entry import Kind, Side
 from syncd.core.reconcile import Outcome, Verb, reconcile
 from syncd.core.rules import Policy, Rules
 from syncd.core.state import PathState
 from syncd.index import nodes, pending, triples
 from syncd.index.database import Database
-from syncd.index.triples import DirtyPath
+from syncd.index.dirty import DirtyPath
 from syncd.sync.executor import read_hints
 from syncd.sync.settings import BOTH, Progress, World
 from syncd.tree.port import Digested, Tree
@@ -29,10 +28,10 @@ DIGESTS = 256
 
 
 class Gathered(msgspec.Struct):
-    """Outcomes with work or a verdict worth keeping. `rest` is what the window left for the next round."""
+    """Outcomes with work or a verdict worth keeping. `rest` are plain additions left for later rounds."""
 
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
-    rest: list[DirtyPath] = msgspec.field(default_factory=list)
+    rest: list[bytes] = msgspec.field(default_factory=list)
     stale: dict[Side, set[bytes]] = msgspec.field(
         default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
     )
@@ -102,7 +101,7 @@ class Gatherer:
             if is_plain_addition(outcome):
                 gathered.additions += 1
                 if gathered.additions > ADDITIONS:
-                    gathered.rest.append(DirtyPath(outcome.path, is_deep=False))
+                    gathered.rest.append(outcome.path)
                     continue
             gathered.outcomes.append(outcome)
 
@@ -186,20 +185,11 @@ def store_digests(
         hint = hints.get((side, item.path))
         if item.problem is not None:
             pending.put(db, item.path, side, item.problem, item.detail, now_ns)
-        elif node is None or hint is None or item.hint is None:
+        elif node is None or hint is None or item.hint is None or item.digest is None:
             stale.append(item.path)
         elif (hint.inode, hint.size, hint.mtime_ns) != (item.hint.inode, item.hint.size, item.hint.mtime_ns):
             stale.append(item.path)
         else:
-            nodes.set_entry(db, node.node_id, msgspec.structs.replace(node.entry, digest=item.digest))
+            nodes.learn_digest(db, node.node_id, item.digest)
     return stale
 
-
-def differs(state: PathState) -> bool:
-    """Do the two sides differ, as far as is known?"""
-    return same_entry(state.source, state.destination) is not Same.EQUAL
-
-
-def accepts_deletions(mode: Mode) -> bool:
-    """Does the mode ever delete?"""
-    return mode.may_delete(Side.SOURCE) or mode.may_delete(Side.DESTINATION)

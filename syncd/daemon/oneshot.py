@@ -1,0 +1,164 @@
+"""`syncd sync`: bring two trees in sync once, or rehearse it, with the same engine that the daemon runs."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from syncd.core.action import Action
+from syncd.core.entry import Side
+from syncd.core.error import NeedsUser, SyncdError
+from syncd.core.guard import Hold
+from syncd.core.mode import Mode
+from syncd.core.reason import Reason
+from syncd.daemon.build import PairState, SystemClock, new_id, open_cycle, settings_of, trees_of
+from syncd.daemon.config import PairConfig
+from syncd.daemon.overview import Overview, overview
+from syncd.index.database import Database
+from syncd.sync.cycle import Cycle, Report
+from syncd.sync.rehearsal import Rehearsal
+from syncd.sync.settings import BOTH, Progress, Publish, World
+
+RISK_RATIO = 2
+RISK_FILES = 10
+ATTEMPTS = 3
+"""Passes over trees that change while they are synchronised."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run came to."""
+
+    report: Report
+    overview: Overview
+    hold: Hold | None
+    warning: str = ""
+
+
+class Rehearsed(msgspec.Struct, frozen=True):
+    """What a run would do, in order."""
+
+    actions: tuple[Action, ...]
+    hold: Hold | None
+    warning: str = ""
+
+
+def create_destination(config: PairConfig) -> None:
+    """A missing destination is made if its parent exists. Raises NeedsUser otherwise."""
+    if os.path.lexists(config.destination):
+        return
+    try:
+        os.mkdir(config.destination)
+    except FileNotFoundError:
+        detail = f"the destination's parent {os.path.dirname(config.destination)} does not exist: create it"
+        raise NeedsUser(Reason.ROOT_MISSING, detail) from None
+    except OSError as error:
+        raise NeedsUser(Reason.ROOT_NOT_WRITABLE, f"{config.destination}: {error.strerror}") from error
+
+
+async def sync_once(
+    config: PairConfig,
+    state_dir: Path,
+    publish: Publish,
+    *,
+    approves_holds: bool,
+    show: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """One complete synchronisation. Raises SyncdError when the pair cannot be opened or a root is lost."""
+    create_destination(config)
+    with PairState(state_dir, config.key) as state:
+        async with open_cycle(config, state, publish, approves_holds=approves_holds) as (cycle, _):
+            show(cycle.progress)
+            await cycle.open()
+            await cycle.observe_all()
+            warning = await risk(config, cycle)
+            if warning:
+                publish("pair.risk_found", None, detail=warning)
+            total = Report()
+            for attempt in range(ATTEMPTS):
+                report = await cycle.synchronise(should_stop, retries_all=attempt == 0)
+                total.done += report.done
+                total.failed = report.failed
+                total.hold, total.is_stopped = report.hold, report.is_stopped
+                if report.is_complete or report.is_stopped:
+                    break
+                await cycle.observe_all()
+            total.is_complete = report.is_complete
+            await cycle.expire_trash()
+            return Outcome(total, await overview(cycle), total.hold, warning)
+
+
+async def rehearse(config: PairConfig, state_dir: Path, *, approves_holds: bool = False) -> Rehearsed:
+    """What `sync_once` would do now. Nothing is written: the index is a copy that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="syncd-rehearsal-") as folder:
+        copy = Path(folder) / "state.db"
+        with PairState(state_dir, config.key) as state:
+            copy_database(state.directory / "state.db", copy)
+        return await rehearse_on(config, copy, approves_holds=approves_holds)
+
+
+async def rehearse_on(config: PairConfig, copy: Path, *, approves_holds: bool) -> Rehearsed:
+    """Run the engine over a copy of the index and trees that only pretend."""
+    done: list[Action] = []
+    world = World(clock=SystemClock(), new_id=new_id, publish=ignore_event)
+    database = await Database.open(copy)
+    try:
+        real = trees_of(config, is_rehearsal=True)
+        trees = {side: Rehearsal(real[side], done) for side in BOTH}
+        cycle = Cycle(settings_of(config, approves_holds=approves_holds), database, trees, world)
+        try:
+            await cycle.open()
+            await cycle.observe_all()
+            warning = await risk(config, cycle)
+            report = await cycle.synchronise(lambda: False, retries_all=True)
+            return Rehearsed(tuple(done), report.hold, warning)
+        finally:
+            for tree in trees.values():
+                await tree.close()
+    finally:
+        await database.close()
+
+
+def ignore_event(kind: str, path: bytes | None = None, /, **data: object) -> None:
+    """Nobody listens to a rehearsal."""
+    del kind, path, data
+
+
+def copy_database(original: Path, copy: Path) -> None:
+    """A consistent copy of an index, also while it is in use; nothing where there is none yet."""
+    if not original.exists():
+        return
+    source = sqlite3.connect(f"file:{original}?mode=ro", uri=True)
+    target = sqlite3.connect(copy)
+    try:
+        source.backup(target)
+    except sqlite3.Error as error:
+        raise SyncdError(Reason.STATE_DAMAGED, f"{original}: {error}") from error
+    finally:
+        target.close()
+        source.close()
+
+
+async def risk(config: PairConfig, cycle: Cycle) -> str:
+    """The risk review of a first run (semantics, 'First sync'): the warning, or nothing."""
+    is_mirror = config.mode.is_mirror
+    if not cycle.is_first_sync or not (is_mirror or (config.mode is Mode.TWO_WAY and config.initial is None)):
+        return ""
+    totals = await cycle.totals()
+    files = {side: totals[side][0] for side in BOTH}
+    larger = max(BOTH, key=lambda side: files[side])
+    if files[larger] <= RISK_FILES or files[larger] <= RISK_RATIO * files[larger.other]:
+        return ""
+    counts = f"the source has {files[Side.SOURCE]} files, the destination {files[Side.DESTINATION]}"
+    if is_mirror:
+        if larger is config.mode.authority:
+            return ""
+        return f"{counts}; this mirror deletes what only the {larger.word} has"
+    return (
+        f"{counts}; both are merged and nothing is deleted"
+        f" (initial = {larger.word}-wins would make the {larger.word} authoritative)"
+    )
+

@@ -1,0 +1,190 @@
+"""What a round reads and writes in one piece of the index: planning against it, verdicts into it.
+
+Plain functions over a connection, run by `Database.read` and `Database.write`; no awaiting, no tree.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+from syncd.core import path as paths
+from syncd.core.action import Level
+from syncd.core.conflict import ConflictRecord
+from syncd.core.entry import Kind, Side
+from syncd.core.filter import Filter
+from syncd.core.guard import Hold
+from syncd.core.listing import unpack
+from syncd.core.move import upgrade
+from syncd.core.plan import Plan, make
+from syncd.core.reason import Reason
+from syncd.core.reconcile import Outcome
+from syncd.core.rules import Rules
+from syncd.index import base, conflicts, feed, meta, nodes, pending, records, results
+from syncd.index.dirty import DirtyPath
+from syncd.sync.observe import Observation
+from syncd.sync.settings import BOTH
+
+READER = "cycle"
+"""The name under which the cycle acknowledges the feed."""
+
+OBSERVED = (Reason.UNREADABLE, Reason.IO_ERROR, Reason.OTHER_FILESYSTEM, Reason.RESERVED_NAME, Reason.CHANGING)
+"""Issues that an observation finds, and takes back when it finds them gone."""
+
+MAX_VERDICTS = 10_000
+"""Unsynchronised names that are judged before a directory is rather moved child by child."""
+
+
+def plan_moves(db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter) -> Plan | None:
+    """Only the renames of directories among `outcomes`; None when there is none."""
+    found = upgrade(outcomes, rules, exists_in(db), movable_in(db, ignore))
+    moves = [move for move in found.moves if move.expect.kind is Kind.DIRECTORY]
+    if not moves:
+        return None
+    plan = make((), moves, rules, taken=taken_in(db))
+    return plan if any(level is Level.MOVE for level, _ in plan.actions) else None
+
+
+def plan_all(db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter) -> Plan:
+    """The plan of a round: renames recognised, names in use avoided."""
+    found = upgrade(outcomes, rules, exists_in(db), movable_in(db, ignore))
+    return make(found.outcomes, found.moves, rules, taken=taken_in(db))
+
+
+def exists_in(db: sqlite3.Connection) -> Callable[[Side, bytes], bool]:
+    """Does a side hold a synchronised path?"""
+    return lambda side, path: nodes.find(db, side, path) is not None
+
+
+def taken_in(db: sqlite3.Connection) -> Callable[[Side, bytes], bool]:
+    """Is a name in use on a side, ignored ones included?"""
+
+    def is_taken(side: Side, path: bytes) -> bool:
+        directory = nodes.find(db, side, paths.parent(path))
+        return directory is not None and records.child(db, directory.node_id, paths.name(path)) is not None
+
+    return is_taken
+
+
+def movable_in(db: sqlite3.Connection, ignore: Filter) -> Callable[[Side, bytes, bytes], bool]:
+    """May a directory be renamed as one? Only if every unsynchronised name in it gets the same verdict."""
+
+    def is_movable(side: Side, old: bytes, new: bytes) -> bool:
+        root = nodes.find(db, side, old)
+        return ignore.is_empty or root is None or has_same_verdicts(db, root, old, new, ignore)
+
+    return is_movable
+
+
+def has_same_verdicts(
+    db: sqlite3.Connection, root: nodes.Node, old: bytes, new: bytes, ignore: Filter
+) -> bool:
+    """Would every name beneath `old`, seen or ignored, be judged the same beneath `new`?"""
+    judged = 0
+    stack = [(root.node_id, b"")]
+    while stack:
+        node_id, beneath = stack.pop()
+        record = records.get(db, node_id)
+        for child in unpack(record) if record else ():
+            judged += 1
+            path = paths.join(beneath, child.name)
+            is_directory = child.kind is Kind.DIRECTORY
+            before = ignore.is_ignored(paths.join(old, path), is_directory)
+            if judged > MAX_VERDICTS or before != ignore.is_ignored(paths.join(new, path), is_directory):
+                return False
+            node = nodes.child(db, node_id, child.name) if is_directory and not before else None
+            if node is not None:
+                stack.append((node.node_id, path))
+    return True
+
+
+def store_verdicts(
+    db: sqlite3.Connection,
+    plan: Plan,
+    scope: Sequence[DirtyPath],
+    outcomes: Sequence[Outcome],
+    hold: Hold | None,
+    now_ns: int,
+) -> list[ConflictRecord]:
+    """Everything of a round that needs no action: adoptions, open conflicts, holds, issues that are gone.
+
+    Returns the conflict records that are new.
+    """
+    results.adopt(db, plan.adopt)
+    results.forget(db, plan.forget)
+    new = [record for record in plan.conflicts if record.state == "open" and record.loser_copy is None]
+    fresh = [record for record in new if conflicts.put(db, record)]
+    held = {item.path: item for item in hold.destructive} if hold is not None else {}
+    unsettled = {outcome.path for outcome in outcomes}
+    clear_settled(db, scope, unsettled, held.keys())
+    if hold is not None:
+        pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
+    settle_conflicts(db, scope, unsettled)
+    return fresh
+
+
+def clear_settled(
+    db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes], held: Iterable[bytes]
+) -> None:
+    """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
+    still_held = set(held)
+    gone = []
+    for row in pending.list_all(db):
+        if row.is_held:
+            is_over = row.path not in still_held
+        else:
+            is_over = row.path not in unsettled and row.reason not in OBSERVED
+        if is_over and is_within_scope(row.path, scope):
+            gone.append(row.path)
+    pending.clear(db, gone)
+
+
+def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
+    """Was `path` reconciled in this round?"""
+    return any(item.path == path or (item.is_deep and paths.is_within(path, item.path)) for item in scope)
+
+
+def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes]) -> None:
+    """A manual conflict is over when its path is in sync, a kept copy when the copy is gone."""
+    for record in conflicts.list_open(db):
+        if record.loser_copy is not None:
+            is_over = all(nodes.find(db, side, record.loser_copy) is None for side in BOTH)
+            is_over = is_over and is_within_scope(record.loser_copy, scope)
+        else:
+            is_over = record.path not in unsettled and is_within_scope(record.path, scope)
+        if is_over:
+            conflicts.settle(db, record.id)
+
+
+def store_problems(
+    db: sqlite3.Connection, side: Side, seen: Observation, scanned: Sequence[bytes], now_ns: int
+) -> None:
+    """Issues that an observation found; those beneath `scanned` that it did not find are gone."""
+    found = {path for path, _, _ in seen.problems}
+    for path, reason, detail in seen.problems:
+        pending.put(db, path, side, reason, detail, now_ns)
+    gone = [
+        row.path
+        for row in pending.list_all(db)
+        if row.side is side
+        and row.reason in OBSERVED
+        and row.path not in found
+        and any(paths.is_within(row.path, above) for above in scanned)
+    ]
+    pending.clear(db, gone)
+
+
+def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], bool], stamp: str) -> None:
+    """Mode, filter or root changed: unequal base rows go, and what they are judged by is stored with them."""
+    base.drop_unequal(db, is_ignored)
+    meta.set_rules(db, stamp)
+
+
+def acknowledge(
+    db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int
+) -> None:
+    """Everything up to `seq` was reconciled to the end."""
+    feed.ack(db, READER, seq)
+    feed.compact(db, now_ns)
+    meta.set_rules(db, stamp)
+    if is_first_sync_done:
+        meta.set_first_sync_done(db)
+
