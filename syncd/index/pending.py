@@ -1,0 +1,153 @@
+"""Paths that are not in sync and wait: for another attempt, for an approval, or for a person."""
+
+import sqlite3
+
+import msgspec
+
+from syncd.core.entry import Side
+from syncd.core.reason import Reason
+
+FIRST_DELAY_NS = 10**9
+LONGEST_DELAY_NS = 3600 * 10**9
+
+HELD = frozenset(
+    {
+        Reason.MASS_DELETE,
+        Reason.MASS_CHANGE,
+        Reason.SIDE_EMPTIED,
+        Reason.FIRST_RUN,
+        Reason.STATE_LOST,
+    }
+)
+"""The path is part of a held plan."""
+NOTES = frozenset(
+    {
+        Reason.SPECIAL_FILE,
+        Reason.OTHER_FILESYSTEM,
+        Reason.KEPT_FOR_IGNORED,
+        Reason.LEFT_ALONE,
+        Reason.IGNORED,
+        Reason.UNDONE,
+    }
+)
+"""Worth showing, nothing to mend."""
+MANUAL = frozenset({Reason.CONFLICT_MANUAL, Reason.CONFLICT_MODIFIED, Reason.CONFLICT_ADDED, Reason.CONFLICT_MOVED})
+WAITING = HELD | NOTES | MANUAL
+"""No attempt by itself: a change of the path, an approval or a person brings it back."""
+
+
+class PendingRow(msgspec.Struct, frozen=True, gc=False):
+    """One waiting path. `side` None: both or neither. `next_attempt_ns` None: it waits for you."""
+
+    path: bytes
+    side: Side | None
+    reason: Reason
+    detail: str
+    attempts: int
+    next_attempt_ns: int | None
+    since_ns: int
+
+
+class PendingSummary(msgspec.Struct, frozen=True):
+    """Counts for status. `oldest_ns`: since when the oldest issue is open."""
+
+    issues: int = 0
+    held: int = 0
+    manual: int = 0
+    notes: int = 0
+    oldest_ns: int | None = None
+    next_attempt_ns: int | None = None
+
+
+_SELECT = "SELECT path, side, reason, detail, attempts, next_attempt_ns, since_ns FROM pending"
+
+
+def put(
+    db: sqlite3.Connection,
+    path: bytes,
+    side: Side | None,
+    reason: Reason,
+    detail: str,
+    now_ns: int,
+) -> None:
+    """Note why `path` waits. The same reason again is another failed attempt: the next one comes later."""
+    row = db.execute("SELECT reason, attempts, since_ns FROM pending WHERE path = ?", (path,)).fetchone()
+    attempts, since_ns = (row[1] + 1, row[2]) if row is not None and row[0] == reason.value else (1, now_ns)
+    next_ns = None if reason in WAITING else now_ns + delay_ns(attempts)
+    db.execute(
+        "INSERT INTO pending (path, side, reason, detail, attempts, next_attempt_ns, since_ns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET side = excluded.side,"
+        " reason = excluded.reason, detail = excluded.detail, attempts = excluded.attempts,"
+        " next_attempt_ns = excluded.next_attempt_ns, since_ns = excluded.since_ns",
+        (path, int(side or 0), reason.value, detail, attempts, next_ns, since_ns),
+    )
+
+
+def delay_ns(attempts: int) -> int:
+    """Doubling back-off: 1 s after the first failure, never longer than an hour."""
+    return int(min(FIRST_DELAY_NS << min(attempts - 1, 20), LONGEST_DELAY_NS))
+
+
+def clear(db: sqlite3.Connection, path: bytes) -> bool:
+    """`path` waits no more; True when it did."""
+    return db.execute("DELETE FROM pending WHERE path = ?", (path,)).rowcount > 0
+
+
+def clear_beneath(db: sqlite3.Connection, path: bytes) -> int:
+    """The same for `path` and everything beneath it."""
+    if not path:
+        return db.execute("DELETE FROM pending").rowcount
+    return db.execute(
+        "DELETE FROM pending WHERE path = ? OR (path > ? AND path < ?)", (path, path + b"/", path + b"0")
+    ).rowcount
+
+
+def get(db: sqlite3.Connection, path: bytes) -> PendingRow | None:
+    row = db.execute(f"{_SELECT} WHERE path = ?", (path,)).fetchone()
+    return None if row is None else _row(row)
+
+
+def listed(db: sqlite3.Connection, limit: int = -1, after: bytes = b"") -> list[PendingRow]:
+    """Waiting paths past `after`, sorted as bytes."""
+    return [_row(row) for row in db.execute(f"{_SELECT} WHERE path > ? ORDER BY path LIMIT ?", (after, limit))]
+
+
+def count(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM pending").fetchone()[0])
+
+
+def due(db: sqlite3.Connection, now_ns: int | None, everything: bool = False) -> list[bytes]:
+    """Paths whose next attempt is due at `now_ns` (None: none), or `everything` that waits."""
+    if everything:
+        rows = db.execute("SELECT path FROM pending").fetchall()
+    elif now_ns is None:
+        return []
+    else:
+        rows = db.execute("SELECT path FROM pending WHERE next_attempt_ns <= ?", (now_ns,)).fetchall()
+    return [row[0] for row in rows]
+
+
+def summary(db: sqlite3.Connection) -> PendingSummary:
+    counts = {"issues": 0, "held": 0, "manual": 0, "notes": 0}
+    oldest: int | None = None
+    rows = db.execute("SELECT reason, count(*), min(since_ns) FROM pending GROUP BY reason").fetchall()
+    for code, number, since_ns in rows:
+        sort = _sort(Reason(code))
+        counts[sort] += number
+        if sort == "issues":
+            oldest = since_ns if oldest is None else min(oldest, since_ns)
+    next_ns = db.execute("SELECT min(next_attempt_ns) FROM pending").fetchone()[0]
+    return PendingSummary(**counts, oldest_ns=oldest, next_attempt_ns=next_ns)
+
+
+def _sort(reason: Reason) -> str:
+    if reason in HELD:
+        return "held"
+    if reason in MANUAL:
+        return "manual"
+    return "notes" if reason in NOTES else "issues"
+
+
+def _row(row: tuple[bytes, int, str, str, int, int | None, int]) -> PendingRow:
+    path, side, reason, detail, attempts, next_ns, since_ns = row
+    return PendingRow(path, Side(side) if side else None, Reason(reason), detail, attempts, next_ns, since_ns)
