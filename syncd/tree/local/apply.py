@@ -1,0 +1,280 @@
+"""One batch on one local tree: stage, write down, sync, put in place, sync.
+
+Runs in a worker thread. Never raises for one step's fate: every step that was begun has a result, and a
+step that failed leaves nothing behind. Nothing is displaced before the manifest of the trash folder is on
+the device, and nothing is answered as done before the new names are.
+"""
+
+import contextlib
+import errno
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from syncd.core.action import (
+    Action,
+    Delete,
+    Done,
+    Failed,
+    MakeDirectory,
+    Move,
+    Put,
+    RemoveDirectory,
+    Result,
+    SetMode,
+    TrashRef,
+)
+from syncd.core.entry import Entry, Kind, Side
+from syncd.core.error import SyncdError
+from syncd.core.path import is_reserved
+from syncd.core.reason import Reason
+from syncd.tree.local import syscalls as sc
+from syncd.tree.local.beneath import Directories
+from syncd.tree.local.copying import Stopped
+from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
+from syncd.tree.local.expect import Proof
+from syncd.tree.local.manifest import SlotRecord, slot_record
+from syncd.tree.local.metadata import Owner
+from syncd.tree.local.place import Placer
+from syncd.tree.local.root import Root
+from syncd.tree.local.slots import Slots
+from syncd.tree.local.stage import Staged, Stager
+from syncd.tree.port import Batch, Capabilities, Step
+
+FEW = 6
+"""Up to so many files each is synced by itself; beyond, one syncfs costs less."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What a batch needs to know of its tree."""
+
+    root: Root
+    side: Side
+    owner: Owner
+    capabilities: Capabilities
+    slack_ns: int
+    may_cross: bool
+
+
+def run(site: Site, batch: Batch) -> list[Result]:
+    """Apply one batch. Raises NeedsUser only when the root itself cannot be used."""
+    with site.root.use() as root:
+        directories = Directories(root, may_cross=site.may_cross)
+        control = site.root.control
+        slots = Slots(control, site.side, batch.batch_id, site.root.now_ns())
+        work = _Run(site, batch, root, directories, slots)
+        try:
+            work.stage()
+            work.place()
+            return work.results()
+        finally:
+            work.discard()
+            slots.close()
+            directories.close()
+
+
+class _Run:
+    def __init__(self, site: Site, batch: Batch, root: int, directories: Directories, slots: Slots) -> None:
+        self._site = site
+        self._batch = batch
+        self._root = root
+        self._directories = directories
+        self._slots = slots
+        self._results: dict[int, Result] = {}
+        self._staged: dict[int, Staged] = {}
+        self._slot_of: dict[int, str] = {}
+        self._parked: list[tuple[int, Move, Proof]] = []
+        self._is_halted = False
+        puts = sum(isinstance(step.action, Put) for step in batch.steps)
+        self._is_each_synced = puts <= FEW or not sc.has_syncfs()
+        control = site.root.control
+        self._stager = Stager(
+            control.stage,
+            directories,
+            site.owner,
+            stop=batch.stop,
+            progress=batch.progress,
+            has_reflink=site.capabilities.has_reflink,
+            is_synced=self._is_each_synced,
+        )
+        self._placer = Placer(
+            control.stage,
+            directories,
+            slots,
+            site.owner,
+            mask=site.capabilities.mode_mask,
+            slack_ns=site.slack_ns,
+            has_exchange=site.capabilities.has_exchange,
+        )
+
+    def results(self) -> list[Result]:
+        return [self._results[index] for index in sorted(self._results)]
+
+    def stage(self) -> None:
+        """Make all files, and the record of what will be displaced; bring both to the device."""
+        for index, step in enumerate(self._batch.steps):
+            if self._is_halted or self._batch.stop():
+                break
+            action = step.action
+            if not isinstance(action, Put):
+                continue
+            if is_reserved(action.path):
+                self._results[index] = Failed(action, Reason.RESERVED_NAME, "syncd's own name")
+                continue
+            try:
+                self._staged[index] = self._stager.put(step)
+            except Stopped:
+                break
+            except (SyncdError, SourceError) as error:
+                self._record(index, content_failed(action, error))
+            except OSError as error:
+                self._record(index, failed(action, error))
+        self._sync_staged()
+
+    def place(self) -> None:
+        """Put in place what is staged and do the other steps, in order; bring the names to the device."""
+        for index, step in enumerate(self._batch.steps):
+            if isinstance(step.action, Move) and step.action.parked and not self._is_over():
+                self._guarded(index, step, self._leave)
+        for index, step in enumerate(self._batch.steps):
+            if self._is_over():
+                break
+            if index not in self._results and not (isinstance(step.action, Move) and step.action.parked):
+                self._guarded(index, step, self._do)
+        for index, action, proof in self._parked:
+            arrive = partial(self._arrive, action, proof)
+            self._guarded(index, self._batch.steps[index], arrive)
+        try:
+            self._sync_names()
+            self._slots.finish()
+        except OSError as error:
+            self._undone(error)
+
+    def discard(self) -> None:
+        """Throw away what was staged and not put in place."""
+        for index, staged in self._staged.items():
+            if not isinstance(self._results.get(index), Done):
+                self._stager.discard(staged)
+
+    def _is_over(self) -> bool:
+        return self._is_halted or self._batch.stop()
+
+    def _record(self, index: int, result: Result) -> None:
+        self._results[index] = result
+        if isinstance(result, Failed) and result.is_fatal:
+            self._is_halted = True
+
+    def _sync_staged(self) -> None:
+        try:
+            records = self._slot_records()
+            if records:
+                self._slots.prepare(records, is_synced=self._is_each_synced)
+            if not self._is_each_synced and self._staged:
+                sc.syncfs(self._root)
+        except OSError as error:
+            for index, step in enumerate(self._batch.steps):
+                if index in self._staged or index in self._slot_of:
+                    self._results[index] = failed(step.action, error)
+            self._is_halted = True
+
+    def _slot_records(self) -> list[SlotRecord]:
+        """A slot for whatever this batch may displace."""
+        records: list[SlotRecord] = []
+        is_weak = not self._site.capabilities.has_exchange
+        for index, step in enumerate(self._batch.steps):
+            action = step.action
+            if index in self._results:
+                continue
+            if isinstance(action, Put) and action.expect is not None and index in self._staged:
+                letter, op, expect, ours = "r", "put", action.expect, self._staged[index].ours
+            elif isinstance(action, Delete):
+                letter, op, expect, ours = "d", "delete", action.expect, None
+            elif isinstance(action, Move) and action.parked:
+                letter, op, expect, ours = "p", "park", action.expect, None
+            else:
+                continue
+            slot = self._slot_of[index] = self._slots.new_slot(letter)
+            records.append(slot_record(slot, op, action.path, expect, step.hint, ours, is_weak=is_weak))
+        return records
+
+    def _guarded(self, index: int, step: Step, act: Callable[[int, Step], Result | None]) -> None:
+        try:
+            result = act(index, step)
+        except Mismatch as mismatch:
+            kept = self._slots.ref(mismatch.kept) if mismatch.kept else None
+            result = self._stale(step.action, kept)
+        except OSError as error:
+            result = failed(step.action, error)
+        if result is not None:
+            self._record(index, result)
+
+    def _stale(self, action: Action, kept: TrashRef | None) -> Result:
+        return stale_target(action, kept)
+
+    def _leave(self, index: int, step: Step) -> None:
+        action = step.action
+        if isinstance(action, Move):
+            proof = self._placer.leave(action, step.hint, self._slot_of[index])
+            self._parked.append((index, action, proof))
+
+    def _arrive(self, action: Move, proof: Proof, index: int, _: Step) -> Result:
+        return self._placer.arrive(action, proof, self._slot_of[index])
+
+    def _do(self, index: int, step: Step) -> Result | None:
+        action, placer = step.action, self._placer
+        if is_reserved(action.to if isinstance(action, Move) else action.path):
+            return Failed(action, Reason.RESERVED_NAME, "syncd's own name")
+        match action:
+            case Put():
+                return self._put(index, step, action)
+            case Delete():
+                return placer.delete(action, step.hint, self._slot_of[index])
+            case Move():
+                return placer.move(action, step.hint)
+            case MakeDirectory():
+                return placer.make_directory(action)
+            case RemoveDirectory():
+                return placer.remove_directory(action, step.hint)
+            case SetMode():
+                return placer.set_mode(action, step.hint)
+
+    def _put(self, index: int, step: Step, action: Put) -> Result | None:
+        staged = self._staged.get(index)
+        if staged is None:
+            return None
+        if action.expect is None:
+            return self._placer.new(action, staged)
+        if action.expect.kind in (Kind.DIRECTORY, Kind.SPECIAL):
+            raise Mismatch
+        expect: Entry = action.expect
+        return self._placer.replace(action, staged, expect, step.hint, self._slot_of[index])
+
+    def _sync_names(self) -> None:
+        changed = self._placer.changed
+        if not changed:
+            return
+        if len(changed) > FEW and sc.has_syncfs():
+            sc.syncfs(self._root)
+            return
+        for path in sorted(changed):
+            # Gone again (removed by a later step, or by someone): its parent is synced instead.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self._sync_directory(self._directories.get(path))
+        if self._slots.is_open:
+            sc.sync_file(self._slots.fd)
+
+    def _sync_directory(self, descriptor: int) -> None:
+        try:
+            sc.sync_file(descriptor)
+        except OSError as error:
+            if error.errno != errno.EBADF or not sc.has_syncfs():
+                raise
+            sc.syncfs(self._root)
+
+    def _undone(self, error: OSError) -> None:
+        """What was done may not survive a crash: it is not answered as done. The next scan sees it."""
+        for index, result in self._results.items():
+            if isinstance(result, Done):
+                self._results[index] = failed(result.action, error)
+                self._staged.pop(index, None)

@@ -1,0 +1,347 @@
+"""Putting in place: one method a kind of action, each safe against whoever else writes in the tree.
+
+A new name is taken only when it is free. A replacement is an exchange with the trash slot, so that the
+displaced file is never without a name, and is looked at there; was it not the planned one, the exchange is
+undone at once. Where the rename flags are missing, a target leaves first and the new one is linked.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, SetMode
+from syncd.core.entry import Entry, Kind, StatHint
+from syncd.core.listing import kind_of
+from syncd.tree.local import metadata
+from syncd.tree.local import syscalls as sc
+from syncd.tree.local.beneath import Directories, split
+from syncd.tree.local.errors import FLAGS_MISSING, Mismatch
+from syncd.tree.local.expect import Proof, confirm, prove
+from syncd.tree.local.manifest import ModeRecord
+from syncd.tree.local.reader import hint_of
+from syncd.tree.local.slots import Slots
+from syncd.tree.local.stage import Staged
+
+T = TypeVar("T")
+
+
+class Placer:
+    """Changes names beneath one root for one batch. `changed` collects the directories to sync."""
+
+    def __init__(
+        self,
+        stage: int,
+        directories: Directories,
+        slots: Slots,
+        owner: metadata.Owner,
+        *,
+        mask: int,
+        slack_ns: int,
+        has_exchange: bool,
+    ) -> None:
+        self._stage = stage
+        self._directories = directories
+        self._slots = slots
+        self._owner = owner
+        self._mask = mask
+        self._slack_ns = slack_ns
+        self._has_exchange = has_exchange
+        self.changed: set[bytes] = set()
+
+    def new(self, action: Put, staged: Staged) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        self._with_write(
+            [parent], lambda: rename_free(self._stage, staged.name, directory, name, self._has_exchange)
+        )
+        self.changed.add(parent)
+        return Done(action, staged.entry(action.entry), self._arrived(directory, name, staged.found))
+
+    def replace(self, action: Put, staged: Staged, expect: Entry, hint: StatHint | None, slot: str) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        proof = self._prove(directory, name, expect, hint)
+        if proof.found.st_mode & 0o170000 == 0o040000:
+            raise Mismatch
+        self.changed.add(parent)
+        swap = self._exchange if self._has_exchange else self._leave_and_link
+        self._with_write([parent], lambda: swap(directory, name, staged, proof, slot))
+        hint = self._arrived(directory, name, staged.found)
+        return Done(action, staged.entry(action.entry), hint, self._slots.ref(slot))
+
+    def delete(self, action: Delete, hint: StatHint | None, slot: str) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        proof = self._prove(directory, name, action.expect, hint)
+        if kind_of(proof.found.st_mode) is Kind.DIRECTORY:
+            raise Mismatch
+        self.changed.add(parent)
+        self._with_write([parent], lambda: self._displace(directory, name, proof, slot))
+        return Done(action, None, None, self._slots.ref(slot))
+
+    def move(self, action: Move, hint: StatHint | None) -> Done:
+        (parent, name), (to_parent, to) = split(action.path), split(action.to)
+        directory, to_directory = self._directories.get(parent), self._directories.get(to_parent)
+        proof = self._prove(directory, name, action.expect, hint)
+        self.changed.update((parent, to_parent))
+        self._with_write(
+            [parent, to_parent, action.path],
+            lambda: self._rename(directory, name, to_directory, to, proof),
+        )
+        if not confirm(to_directory, to, proof):
+            rename_free(to_directory, to, directory, name, self._has_exchange)
+            raise Mismatch
+        return Done(action, action.expect, self._arrived(to_directory, to, proof.found))
+
+    def leave(self, action: Move, hint: StatHint | None, slot: str) -> Proof:
+        """The first half of a parked move."""
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        proof = self._prove(directory, name, action.expect, hint)
+        self.changed.add(parent)
+        self._with_write([parent, action.path], lambda: self._displace(directory, name, proof, slot))
+        return proof
+
+    def arrive(self, action: Move, proof: Proof, slot: str) -> Done:
+        """The second half: to its new name, else back to the old one, else it stays in its slot."""
+        slot_name, flags = slot.encode(), self._has_exchange
+        try:
+            parent, name = split(action.to)
+            directory = self._directories.get(parent)
+            self._with_write([parent], lambda: rename_free(self._slots.fd, slot_name, directory, name, flags))
+        except OSError as error:
+            self._back_from_parking(action, slot_name, error)
+            raise
+        self.changed.add(parent)
+        return Done(action, action.expect, self._arrived(directory, name, proof.found))
+
+    def make_directory(self, action: MakeDirectory) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        wanted = (action.entry.mode & 0o777) | 0o700
+        self._with_write([parent], lambda: sc.mkdir(name, wanted, dir_fd=directory))
+        self.changed.add(parent)
+        made = sc.open(name, sc.READ_DIRECTORY, dir_fd=directory)
+        try:
+            if self._owner.is_active:
+                metadata.give(made, sc.fstat(made), self._owner.wanted(sc.fstat(directory), None))
+            # An inherited setgid bit of the parent is the directory's own business.
+            inherited = sc.fstat(made).st_mode & 0o7777
+            metadata.set_mode(made, inherited, wanted | inherited & 0o7000)
+            found = sc.fstat(made)
+        finally:
+            sc.close(made)
+        return Done(action, Entry(Kind.DIRECTORY, found.st_mode & 0o777), hint_of(found))
+
+    def remove_directory(self, action: RemoveDirectory, hint: StatHint | None) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        found = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+        if kind_of(found.st_mode) is not Kind.DIRECTORY or (hint and hint.inode != found.st_ino):
+            raise Mismatch
+        self._with_write([parent], lambda: sc.rmdir(name, dir_fd=directory))
+        self.changed.add(parent)
+        return Done(action, None, None)
+
+    def set_mode(self, action: SetMode, hint: StatHint | None) -> Done:
+        parent, name = split(action.path)
+        directory = self._directories.get(parent)
+        found = self._prove(directory, name, action.expect, hint).found
+        wanted = action.mode & 0o777 | found.st_mode & 0o7000 * (action.expect.kind is Kind.DIRECTORY)
+        descriptor = _open_for_mode(directory, name)
+        try:
+            if sc.fstat(descriptor).st_ino != found.st_ino:
+                raise Mismatch
+            _change_mode(descriptor, wanted)
+            now = sc.fstat(descriptor)
+        finally:
+            sc.close(descriptor)
+        self.changed.add(parent)
+        old = action.expect
+        entry = Entry(old.kind, now.st_mode & 0o777, old.size, old.mtime_ns, old.digest, old.target)
+        is_same = (now.st_size, now.st_mtime_ns) == (found.st_size, found.st_mtime_ns)
+        return Done(action, entry, hint_of(now) if is_same else _smudged(found))
+
+    def _prove(self, directory: int, name: bytes, expect: Entry, hint: StatHint | None) -> Proof:
+        return prove(directory, name, expect, hint, mask=self._mask, slack_ns=self._slack_ns)
+
+    def _arrived(self, directory: int, name: bytes, expected: os.stat_result) -> StatHint:
+        """The hint of what was put in place. Someone else's newer file there must not pass for it: then
+        the hint equals no stat, and the next observation looks."""
+        try:
+            now = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return _smudged(expected)
+        if now.st_ino == expected.st_ino and kind_of(now.st_mode) is Kind.DIRECTORY:
+            return hint_of(now)
+        if (now.st_ino, now.st_size, now.st_mtime_ns) == (
+            expected.st_ino,
+            expected.st_size,
+            expected.st_mtime_ns,
+        ):
+            return hint_of(now)
+        return _smudged(expected)
+
+    def _exchange(self, directory: int, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
+        slots, slot_name = self._slots.fd, slot.encode()
+        sc.rename(staged.name, slot_name, src_dir_fd=self._stage, dst_dir_fd=slots)
+        try:
+            sc.rename_exchange(slots, slot_name, directory, name)
+        except OSError:
+            # Back to where it may be tried again or thrown away.
+            sc.rename(slot_name, staged.name, src_dir_fd=slots, dst_dir_fd=self._stage)
+            raise
+        if _confirm(slots, slot_name, proof):
+            return
+        # RACE: another file was at the name. It goes back at once; worst case, a third one is there by
+        # now, which then stays in the slot as a conflict.
+        try:
+            sc.rename_exchange(slots, slot_name, directory, name)
+        except FileNotFoundError:
+            self._put_back(directory, name, slot)
+            raise Mismatch from None
+        except OSError as error:
+            raise Mismatch(kept=slot) from error
+        if not _is_ours(slots, slot_name, staged):
+            raise Mismatch(kept=slot)
+        sc.unlink(slot_name, dir_fd=slots)
+        raise Mismatch
+
+    def _leave_and_link(self, directory: int, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
+        """Without the flags: the target leaves for the slot (the manifest is the in-flight record)."""
+        self._displace(directory, name, proof, slot)
+        try:
+            rename_free(self._stage, staged.name, directory, name, has_flags=False)
+        except FileExistsError:
+            raise Mismatch from None
+        except OSError:
+            self._put_back(directory, name, slot)
+            raise
+
+    def _displace(self, directory: int, name: bytes, proof: Proof, slot: str) -> None:
+        """Into the slot, looked at there, and back if it was something else."""
+        # The slot's name is ours and free: a plain rename replaces nothing.
+        sc.rename(name, slot, src_dir_fd=directory, dst_dir_fd=self._slots.fd)
+        if not _confirm(self._slots.fd, slot.encode(), proof):
+            self._put_back(directory, name, slot)
+            raise Mismatch
+
+    def _put_back(self, directory: int, name: bytes, slot: str) -> None:
+        try:
+            rename_free(self._slots.fd, slot.encode(), directory, name, self._has_exchange)
+        except OSError as error:
+            raise Mismatch(kept=slot) from error
+
+    def _rename(self, directory: int, name: bytes, to_directory: int, to: bytes, proof: Proof) -> None:
+        try:
+            rename_free(directory, name, to_directory, to, self._has_exchange)
+        except FileExistsError:
+            # Another spelling of the same name, where the file system folds them.
+            taken = sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
+            if taken.st_ino != proof.found.st_ino or (taken.st_nlink > 1 and not _is_directory(taken)):
+                raise
+            slot = self._slots.new_slot("p").encode()
+            sc.rename(name, slot, src_dir_fd=directory, dst_dir_fd=self._slots.fd)
+            rename_free(self._slots.fd, slot, to_directory, to, self._has_exchange)
+
+    def _back_from_parking(self, action: Move, slot: bytes, error: OSError) -> None:
+        try:
+            parent, name = split(action.path)
+            rename_free(self._slots.fd, slot, self._directories.get(parent), name, self._has_exchange)
+        except OSError:
+            raise Mismatch(kept=slot.decode()) from error
+
+    def _with_write(self, paths: list[bytes], act: Callable[[], T]) -> T:
+        """Do it; when a directory of ours is read-only, make it writable for that moment."""
+        try:
+            return act()
+        except PermissionError as error:
+            loosened = self._loosen(paths) if error.errno == errno.EACCES else []
+            if not loosened:
+                raise
+        try:
+            return act()
+        finally:
+            for descriptor, mode in reversed(loosened):
+                sc.fchmod(descriptor, mode)
+                sc.close(descriptor)
+
+    def _loosen(self, paths: list[bytes]) -> list[tuple[int, int]]:
+        loosened: list[tuple[int, int]] = []
+        for path in paths:
+            parent = self._directories.get(path.rpartition(b"/")[0])
+            name = path.rpartition(b"/")[2] or b"."
+            try:
+                descriptor = sc.open(name, sc.READ_DIRECTORY, dir_fd=parent)
+            except NotADirectoryError:
+                continue
+            found = sc.fstat(descriptor)
+            mode = found.st_mode & 0o7777
+            if found.st_uid == os.geteuid() and mode & 0o300 != 0o300:
+                self._slots.note(ModeRecord(path, mode))
+                sc.fchmod(descriptor, mode | 0o300)
+                loosened.append((descriptor, mode))
+            else:
+                sc.close(descriptor)
+        return loosened
+
+
+def rename_free(from_directory: int, name: bytes, to_directory: int, to: bytes, has_flags: bool) -> None:
+    """Rename to a name that must be free (EEXIST). Without the flag: link and unlink, which refuses a
+    taken name too; where there are no links (and for directories), look and rename: `weak-replace`."""
+    if has_flags:
+        sc.rename_noreplace(from_directory, name, to_directory, to)
+        return
+    try:
+        sc.link(name, to, src_dir_fd=from_directory, dst_dir_fd=to_directory, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in FLAGS_MISSING | {errno.EPERM, errno.EMLINK, errno.EISDIR}:
+            raise
+    else:
+        sc.unlink(name, dir_fd=from_directory)
+        return
+    try:
+        sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
+    except FileNotFoundError:
+        sc.rename(name, to, src_dir_fd=from_directory, dst_dir_fd=to_directory)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _confirm(directory: int, name: bytes, proof: Proof) -> bool:
+    try:
+        return confirm(directory, name, proof)
+    except OSError:
+        return False
+
+
+def _is_ours(directory: int, name: bytes, staged: Staged) -> bool:
+    now, ours = sc.stat(name, dir_fd=directory, follow_symlinks=False), staged.found
+    return (now.st_ino, now.st_size, now.st_mtime_ns) == (ours.st_ino, ours.st_size, ours.st_mtime_ns)
+
+
+def _is_directory(found: os.stat_result) -> bool:
+    return kind_of(found.st_mode) is Kind.DIRECTORY
+
+
+def _smudged(found: os.stat_result) -> StatHint:
+    return StatHint(found.st_ino, found.st_size, found.st_mtime_ns, 0)
+
+
+def _open_for_mode(directory: int, name: bytes) -> int:
+    try:
+        return sc.open(name, sc.READ_FILE, dir_fd=directory)
+    except PermissionError:
+        if not sc.O_PATH:
+            raise
+        return sc.open(name, sc.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+
+
+def _change_mode(descriptor: int, mode: int) -> None:
+    try:
+        sc.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)

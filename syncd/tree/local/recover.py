@@ -1,0 +1,76 @@
+"""After a crash: what a killed batch left in `.syncd` is put back, kept, or thrown away if it is ours.
+
+Idempotent, and safe to be killed in turn: every step is one rename or unlink, and the in-flight mark goes
+last. User data is never unlinked: what is not surely our own staged copy stays as a trash entry.
+"""
+
+import contextlib
+import stat
+
+from syncd.tree.local import manifest
+from syncd.tree.local import syscalls as sc
+from syncd.tree.local.beneath import open_directory, split
+from syncd.tree.local.place import rename_free
+from syncd.tree.local.root import Control
+from syncd.tree.local.trash import Trash, TrashEntry
+
+
+def recover(root: int, control: Control, trash: Trash, has_exchange: bool) -> tuple[TrashEntry, ...]:
+    """Clean up after a killed run. Returns what it displaced and did not account for."""
+    for name in sc.listdir(control.stage):
+        with contextlib.suppress(OSError):
+            sc.unlink(name, dir_fd=control.stage)
+    kept: list[TrashEntry] = []
+    for batch in sorted(sc.listdir(control.in_flight)):
+        with contextlib.suppress(FileNotFoundError):
+            _recover_batch(root, control, batch, has_exchange)
+            kept.extend(trash.entries(batch))
+        with contextlib.suppress(FileNotFoundError):
+            sc.unlink(batch, dir_fd=control.in_flight)
+    return tuple(kept)
+
+
+def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) -> None:
+    folder = sc.open(batch, sc.READ_DIRECTORY, dir_fd=control.trash)
+    try:
+        for record in manifest.read(folder):
+            if isinstance(record, manifest.ModeRecord):
+                _restore_mode(root, record)
+            elif isinstance(record, manifest.SlotRecord):
+                with contextlib.suppress(OSError):
+                    _recover_slot(root, folder, record, has_exchange)
+        if set(sc.listdir(folder)) <= {manifest.NAME.decode()}:
+            with contextlib.suppress(FileNotFoundError):
+                sc.unlink(manifest.NAME, dir_fd=folder)
+            sc.rmdir(batch, dir_fd=control.trash)
+    finally:
+        sc.close(folder)
+
+
+def _recover_slot(root: int, folder: int, record: manifest.SlotRecord, has_exchange: bool) -> None:
+    found = sc.stat(record.slot, dir_fd=folder, follow_symlinks=False)
+    ours = record.ours
+    if ours is not None and (found.st_ino, found.st_size, found.st_mtime_ns) == (
+        ours.inode,
+        ours.size,
+        ours.mtime_ns,
+    ):
+        sc.unlink(record.slot, dir_fd=folder)
+    elif record.op == "park" or (record.op == "put" and record.is_weak):
+        parent, name = split(record.path)
+        directory = open_directory(root, parent)
+        try:
+            rename_free(folder, record.slot.encode(), directory, name, has_exchange)
+        finally:
+            sc.close(directory)
+
+
+def _restore_mode(root: int, record: manifest.ModeRecord) -> None:
+    """Take back the write permission that a step had lent to a directory."""
+    with contextlib.suppress(OSError):
+        directory = open_directory(root, record.path)
+        try:
+            if stat.S_IMODE(sc.fstat(directory).st_mode) == record.mode | 0o300:
+                sc.fchmod(directory, record.mode)
+        finally:
+            sc.close(directory)

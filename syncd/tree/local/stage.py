@@ -1,0 +1,185 @@
+"""Staging: the other side's version of a file or link, complete and verified, before its name is touched.
+
+Staged files lie in `.syncd/stage` and are ours alone: whatever is found there at start may be removed.
+"""
+
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Callable
+
+from syncd.core.action import Put
+from syncd.core.entry import Entry, Kind
+from syncd.core.error import StaleError
+from syncd.core.reason import Reason
+from syncd.tree.local import metadata
+from syncd.tree.local import syscalls as sc
+from syncd.tree.local.beneath import Directories, split
+from syncd.tree.local.copying import SMALL, copy_large, copy_small
+from syncd.tree.local.errors import SourceError
+from syncd.tree.local.manifest import Ours
+from syncd.tree.port import Content, Step
+
+_FREE_RESERVE = 1 << 20
+_names = itertools.count(1)
+
+
+class Staged:
+    """A staged file or link: where it is, and what it is when it has arrived."""
+
+    __slots__ = ("digest", "found", "name")
+
+    def __init__(self, name: bytes, found: os.stat_result, digest: bytes | None) -> None:
+        self.name = name
+        self.found = found
+        self.digest = digest
+
+    @property
+    def ours(self) -> Ours:
+        return Ours(self.found.st_ino, self.found.st_size, self.found.st_mtime_ns)
+
+    def entry(self, wanted: Entry) -> Entry:
+        """What the target holds now: the wanted entry, but for what the file system could not keep."""
+        mode = self.found.st_mode & 0o777
+        if wanted.kind is Kind.SYMLINK:
+            return wanted
+        if (wanted.digest, wanted.mode, wanted.mtime_ns) == (self.digest, mode, self.found.st_mtime_ns):
+            return wanted
+        return Entry(Kind.FILE, mode, self.found.st_size, self.found.st_mtime_ns, self.digest)
+
+
+class Stager:
+    """Stages the puts of one batch, one after the other."""
+
+    def __init__(
+        self,
+        stage: int,
+        directories: Directories,
+        owner: metadata.Owner,
+        *,
+        stop: Callable[[], bool],
+        progress: Callable[[int], None],
+        has_reflink: bool,
+        is_synced: bool,
+    ) -> None:
+        self._stage = stage
+        self._directories = directories
+        self._owner = owner
+        self._stop = stop
+        self._progress = progress
+        self._has_reflink = has_reflink
+        self._is_synced = is_synced
+        self._parent: tuple[bytes, os.stat_result] | None = None
+
+    def put(self, step: Step) -> Staged:
+        """Stage one put. Raises SyncdError or SourceError (its content), OSError (this tree), Stopped."""
+        action, content = step.action, step.content
+        if not isinstance(action, Put) or content is None:
+            raise ValueError("a put needs content")
+        if action.entry.kind is Kind.SYMLINK:
+            return self._put_link(action, content)
+        if action.entry.kind is not Kind.FILE:
+            raise ValueError("only files and links are put")
+        source = content.open_blocking()
+        try:
+            return self._put_file(action, content, source)
+        finally:
+            sc.close(source)
+
+    def discard(self, staged: Staged) -> None:
+        with contextlib.suppress(OSError):
+            sc.unlink(staged.name, dir_fd=self._stage)
+
+    def _put_file(self, action: Put, content: Content, source: int) -> Staged:
+        entry = action.entry
+        if entry.size > SMALL:
+            self._check_space(entry.size)
+        name, target = self._create(entry.mode & 0o777)
+        try:
+            digest = self._copy(source, target, entry)
+            content.check_blocking(source)
+            if entry.digest is not None and entry.digest != digest:
+                raise StaleError(Reason.CHANGING, "the content is not the planned one")
+            found = self._finish(action, source, target)
+            if self._is_synced:
+                sc.sync_file(target)
+        except BaseException:
+            sc.close(target)
+            with contextlib.suppress(OSError):
+                sc.unlink(name, dir_fd=self._stage)
+            raise
+        sc.close(target)
+        return Staged(name, found, digest)
+
+    def _copy(self, source: int, target: int, entry: Entry) -> bytes:
+        if entry.size <= SMALL:
+            digest = copy_small(source, target, entry.size)
+            self._progress(entry.size)
+            return digest
+        return copy_large(source, target, entry.size, self._stop, self._progress, clone=self._has_reflink)
+
+    def _finish(self, action: Put, source: int, target: int) -> os.stat_result:
+        """Owner, attributes, stamp, mode: in this order, as each may undo the ones after it."""
+        entry = action.entry
+        if action.expect is not None:
+            parent, name = split(action.path)
+            metadata.inherit(self._directories.get(parent), name, target)
+        elif self._owner.is_active:
+            self._give(action.path, source, target)
+        with contextlib.suppress(OverflowError):
+            sc.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
+        found = sc.fstat(target)
+        if (found.st_mode ^ entry.mode) & 0o777:
+            metadata.set_mode(target, found.st_mode & 0o777, entry.mode & 0o777)
+            found = sc.fstat(target)
+        return found
+
+    def _give(self, path: bytes, source: int, target: int) -> None:
+        parent = path.rpartition(b"/")[0]
+        if self._parent is None or self._parent[0] != parent:
+            self._parent = parent, sc.fstat(self._directories.get(parent))
+        try:
+            origin = sc.fstat(source) if self._owner.is_copied else None
+        except OSError as error:
+            raise SourceError(error) from error
+        wanted = self._owner.wanted(self._parent[1], origin)
+        if wanted != (os.geteuid(), os.getegid()):
+            metadata.give(target, sc.fstat(target), wanted)
+
+    def _put_link(self, action: Put, content: Content) -> Staged:
+        target = action.entry.target
+        read = content.read_target_blocking()
+        if target is None:
+            target = read
+        elif target != read:
+            raise StaleError(Reason.CHANGING, "the link points elsewhere now")
+        name = self._name()
+        sc.symlink(target, name, dir_fd=self._stage)
+        try:
+            stamp = action.entry.mtime_ns
+            with contextlib.suppress(OverflowError, NotImplementedError):
+                sc.utime(name, ns=(stamp, stamp), dir_fd=self._stage, follow_symlinks=False)
+            found = sc.stat(name, dir_fd=self._stage, follow_symlinks=False)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                sc.unlink(name, dir_fd=self._stage)
+            raise
+        return Staged(name, found, None)
+
+    def _create(self, mode: int) -> tuple[bytes, int]:
+        while True:
+            name = self._name()
+            try:
+                return name, sc.open(name, sc.NEW_FILE, mode, dir_fd=self._stage)
+            except FileExistsError:
+                continue
+
+    def _name(self) -> bytes:
+        return b"n%d.%d" % (os.getpid(), next(_names))
+
+    def _check_space(self, size: int) -> None:
+        """Refuse a large file before it fills the disk."""
+        space = sc.fstatvfs(self._stage)
+        if space.f_blocks and space.f_bavail * space.f_frsize < size + _FREE_RESERVE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,190 @@
+"""LocalTree: a local directory behind the port of a tree. Blocking work runs in worker threads.
+
+Each tree has a few threads of its own, so that a hung mount stops no other pair. A batch is awaited to its
+end even when the waiting task is cancelled: a thread that changes names is never left unobserved.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import anyio
+import msgspec
+from anyio import CapacityLimiter, to_thread
+
+from syncd.core.action import Result
+from syncd.core.entry import Entry, Side, StatHint
+from syncd.core.error import NeedsUser
+from syncd.core.reason import Reason
+from syncd.tree.local import apply, identity, probe, recover, trash
+from syncd.tree.local.apply import Site
+from syncd.tree.local.metadata import Owner
+from syncd.tree.local.reader import LocalContent, Reader
+from syncd.tree.local.root import Root
+from syncd.tree.local.scan import Walk
+from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootIdentity, RootProblem
+
+T = TypeVar("T")
+_THREADS = 4
+
+
+class Offload(Protocol):
+    """Runs a blocking function somewhere else than in the event loop."""
+
+    async def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+class LocalTree:
+    """One local directory. See `Tree` of the port.
+
+    `owner` is the rule for new files; `cross_mounts` enters other file systems below the root; `offload`
+    replaces the worker threads (simulation, tests).
+    """
+
+    def __init__(
+        self,
+        root: Path | bytes,
+        side: Side,
+        *,
+        pair_key: str,
+        is_written: bool,
+        owner: str = "parent",
+        cross_mounts: bool = False,
+        offload: Offload | None = None,
+    ) -> None:
+        self.side = side
+        self.capabilities = Capabilities(is_writable=is_written)
+        self.recovered: tuple[trash.TrashEntry, ...] = ()
+        """What a killed run left, kept as trash: filled by `open`."""
+        self._root = Root(os.fsencode(root), is_written=is_written)
+        self._pair_key = pair_key
+        self._is_written = is_written
+        self._owner = Owner(owner)
+        self._may_cross = cross_mounts
+        self._offload = offload
+        self._limiter: CapacityLimiter | None = None
+        self._reader = Reader(self._root, may_cross=cross_mounts)
+
+    async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
+        return await self._run(lambda: self._open(known, adopt))
+
+    async def check_root(self) -> RootProblem | None:
+        return await self._run(self._root.check)
+
+    async def scan(
+        self, paths: Sequence[bytes], *, recursive: bool, prune: Callable[[bytes], bool]
+    ) -> AsyncIterator[Sequence[Listing]]:
+        with contextlib.ExitStack() as held:
+            root = await self._run(lambda: held.enter_context(self._root.use()))
+            walk = Walk(
+                root,
+                paths,
+                recursive=recursive,
+                prune=prune,
+                may_cross=self._may_cross,
+                racy_after_ns=self._racy_after_ns,
+            )
+            held.callback(walk.close)
+            while page := await self._run(walk.next_page):
+                yield page
+
+    async def look(self, paths: Sequence[bytes]) -> Sequence[Look]:
+        return await self._run(lambda: self._look(paths))
+
+    async def digest(self, paths: Sequence[bytes]) -> Sequence[Digested]:
+        return await self._run(lambda: self._reader.digest(paths))
+
+    async def read_file(self, path: bytes, limit: int) -> bytes | None:
+        return await self._run(lambda: self._reader.read_small(path, limit))
+
+    def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> LocalContent:
+        return LocalContent(self._reader, path, entry, hint)
+
+    async def apply(self, batch: Batch) -> Sequence[Result]:
+        if not self._is_written:
+            raise NeedsUser(Reason.NOT_PERMITTED, "the mode of the pair never writes to this tree")
+        return await self._to_the_end(lambda: apply.run(self._site(), batch))
+
+    async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
+        if not self._is_written:
+            return 0
+        return await self._to_the_end(lambda: self._trash().expire(keep_s, max_bytes, pinned))
+
+    async def trash_entries(self, batch_id: str | None = None) -> Sequence[trash.TrashEntry]:
+        """What lies in the trash, of one batch or all, oldest first."""
+        return await self._run(lambda: self._trash().entries(batch_id))
+
+    async def release(self) -> None:
+        self._reader.release()
+        self._root.release()
+
+    async def close(self) -> None:
+        await self.release()
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        if self._offload is not None:
+            return await self._offload(function)
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(_THREADS)
+        return await to_thread.run_sync(function, limiter=self._limiter)
+
+    async def _to_the_end(self, function: Callable[[], T]) -> T:
+        result: list[T] = []
+        with anyio.CancelScope(shield=True):
+            result.append(await self._run(function))
+        return result[0]
+
+    def _open(self, known: RootIdentity | None, adopt: bool) -> RootIdentity:
+        self._reader.release()
+        self._root.forget()
+        with self._root.use() as root:
+            found = identity.read_identity(root)
+            if not adopt:
+                identity.check_known(found, known, is_written=self._is_written)
+            if self._is_written:
+                found = self._open_written(root, found, adopt)
+            else:
+                self.capabilities = probe.read_only_capabilities(identity.mount_of(root))
+            self._root.trust(found.device, found.inode, has_marker=self._is_written)
+        self._reader = Reader(
+            self._root,
+            may_cross=self._may_cross,
+            is_case_sensitive=self.capabilities.is_case_sensitive,
+        )
+        return found
+
+    def _open_written(self, root: int, found: RootIdentity, adopt: bool) -> RootIdentity:
+        if found.marker not in (None, self._pair_key) and not adopt:
+            raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {found.marker!r}")
+        control = self._root.control
+        if found.marker != self._pair_key:
+            identity.write_marker(root, control.fd, self._pair_key)
+        try:
+            self.capabilities = probe.probe(control.stage, identity.mount_of(root))
+        except OSError as error:
+            raise identity.not_writable(error) from error
+        self.recovered = recover.recover(root, control, self._trash(), self.capabilities.has_exchange)
+        had_marker = found.marker == self._pair_key
+        return msgspec.structs.replace(identity.read_identity(root), had_marker=had_marker)
+
+    def _site(self) -> Site:
+        return Site(
+            root=self._root,
+            side=self.side,
+            owner=self._owner,
+            capabilities=self.capabilities,
+            slack_ns=probe.racy_slack_ns(self.capabilities),
+            may_cross=self._may_cross,
+        )
+
+    def _trash(self) -> trash.Trash:
+        return trash.Trash(self._root, self.side)
+
+    def _look(self, paths: Sequence[bytes]) -> list[Look]:
+        with self._root.use():
+            return self._reader.look(paths, self._racy_after_ns())
+
+    def _racy_after_ns(self) -> int:
+        return self._root.now_ns() - probe.racy_slack_ns(self.capabilities)
