@@ -167,8 +167,8 @@ class Placer:
         return prove(directory, name, expect, hint, mask=self._mask, slack_ns=self._slack_ns)
 
     def _arrived(self, directory: int, name: bytes, expected: os.stat_result) -> StatHint:
-        """The hint of what was put in place. Someone else's newer file there must not pass for it: then
-        the hint equals no stat, and the next observation looks."""
+        """The hint of what was put in place. Someone else's newer file there must not pass for it, nor a
+        change in the running tick: then the hint equals no stat, and the next observation looks."""
         try:
             now = sc.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
@@ -179,7 +179,7 @@ class Placer:
             expected.st_ino,
             expected.st_size,
             expected.st_mtime_ns,
-        ):
+        ) and now.st_mtime_ns < sc.coarse_now_ns() - self._slack_ns:
             return hint_of(now)
         return _smudged(expected)
 

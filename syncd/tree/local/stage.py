@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from syncd.core.action import Put
 from syncd.core.entry import Entry, Kind
-from syncd.core.error import StaleError
+from syncd.core.error import PathProblem, StaleError
 from syncd.core.reason import Reason
 from syncd.tree.local import metadata
 from syncd.tree.local import syscalls as sc
@@ -75,12 +75,12 @@ class Stager:
     def put(self, step: Step) -> Staged:
         """Stage one put. Raises SyncdError or SourceError (its content), OSError (this tree), Stopped."""
         action, content = step.action, step.content
-        if not isinstance(action, Put) or content is None:
-            raise ValueError("a put needs content")
+        if not isinstance(action, Put) or action.entry.kind not in (Kind.FILE, Kind.SYMLINK):
+            raise PathProblem(Reason.BUG, "only files and links are put")
+        if content is None:
+            raise StaleError(Reason.CHANGING, "there is no content any more")
         if action.entry.kind is Kind.SYMLINK:
             return self._put_link(action, content)
-        if action.entry.kind is not Kind.FILE:
-            raise ValueError("only files and links are put")
         source = content.open_blocking()
         try:
             return self._put_file(action, content, source)
@@ -138,7 +138,7 @@ class Stager:
     def _give(self, path: bytes, source: int, target: int) -> None:
         parent = path.rpartition(b"/")[0]
         if self._parent is None or self._parent[0] != parent:
-            self._parent = parent, sc.fstat(self._directories.get(parent))
+            self._parent = parent, self._stat_nearest(parent)
         try:
             origin = sc.fstat(source) if self._owner.is_copied else None
         except OSError as error:
@@ -147,15 +147,22 @@ class Stager:
         if wanted != (os.geteuid(), os.getegid()):
             metadata.give(target, sc.fstat(target), wanted)
 
+    def _stat_nearest(self, path: bytes) -> os.stat_result:
+        """The directory, or the nearest one above that exists: the missing ones take its owner too."""
+        while True:
+            try:
+                return sc.fstat(self._directories.get(path))
+            except FileNotFoundError:
+                if not path:
+                    raise
+                path = path.rpartition(b"/")[0]
+
     def _put_link(self, action: Put, content: Content) -> Staged:
-        target = action.entry.target
         read = content.read_target_blocking()
-        if target is None:
-            target = read
-        elif target != read:
+        if action.entry.target not in (None, read):
             raise StaleError(Reason.CHANGING, "the link points elsewhere now")
         name = self._name()
-        sc.symlink(target, name, dir_fd=self._stage)
+        sc.symlink(read, name, dir_fd=self._stage)
         try:
             stamp = action.entry.mtime_ns
             with contextlib.suppress(OverflowError, NotImplementedError):
