@@ -85,6 +85,12 @@ class PathText(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     path_b64: str | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes."""
+        encoded = self.path_b64 if isinstance(self.path_b64, str) else None
+        return raw_path(self.path, encoded) or b""
+
     @classmethod
     def of(cls, raw: bytes) -> "PathText":
         text, encoded = path_fields(raw)

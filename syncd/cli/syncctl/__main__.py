@@ -1,0 +1,5 @@
+"""`python -m syncd.cli.syncctl`."""
+
+from syncd.cli.syncctl import main
+
+main()
