@@ -301,5 +301,3 @@ def _prune_all(db: sqlite3.Connection) -> None:
         (HOLLOW_CODE,),
     ).rowcount:
         pass
-
-

@@ -7,6 +7,9 @@ import msgspec
 from syncd.core.conflict import OPEN, SETTLED, ConflictRecord
 from syncd.core.reason import Reason
 
+_SELECT = "SELECT record FROM conflicts"
+_NEWEST_FIRST = "ORDER BY at_ns DESC, conflict_id DESC"
+
 
 class ConflictCounts(msgspec.Struct, frozen=True):
     """`open` counts all open records, `manual` those among them that wait for a person."""
@@ -16,8 +19,9 @@ class ConflictCounts(msgspec.Struct, frozen=True):
     manual: int = 0
 
 
-def put(db: sqlite3.Connection, record: ConflictRecord) -> None:
-    """Store a record; the same id again replaces it, but never forgets where the loser lies."""
+def put(db: sqlite3.Connection, record: ConflictRecord) -> bool:
+    """Store a record; the same id again replaces it, but never forgets where the loser lies. True when it
+    is a new one."""
     known = get(db, record.id)
     if known is not None:
         record = msgspec.structs.replace(
@@ -25,33 +29,34 @@ def put(db: sqlite3.Connection, record: ConflictRecord) -> None:
         )
     is_manual = record.winner is None or record.kind is Reason.CONFLICT_MANUAL
     db.execute(
-        "INSERT INTO conflicts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (conflict_id) DO UPDATE SET"
+        "INSERT INTO conflicts (conflict_id, path, state, is_manual, at_ns, record)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (conflict_id) DO UPDATE SET"
         " path = excluded.path, state = excluded.state, is_manual = excluded.is_manual,"
         " at_ns = excluded.at_ns, record = excluded.record",
         (record.id, record.path, record.state, is_manual, record.at_ns, msgspec.msgpack.encode(record)),
     )
+    return known is None
 
 
 def get(db: sqlite3.Connection, conflict_id: str) -> ConflictRecord | None:
-    row = db.execute("SELECT record FROM conflicts WHERE conflict_id = ?", (conflict_id,)).fetchone()
+    row = db.execute(f"{_SELECT} WHERE conflict_id = ?", (conflict_id,)).fetchone()
     return None if row is None else _record(row[0])
 
 
 def newest_at(db: sqlite3.Connection, path: bytes) -> ConflictRecord | None:
     """The latest record about a path."""
-    row = db.execute(
-        "SELECT record FROM conflicts WHERE path = ? ORDER BY at_ns DESC, conflict_id DESC LIMIT 1", (path,)
-    ).fetchone()
+    row = db.execute(f"{_SELECT} WHERE path = ? {_NEWEST_FIRST} LIMIT 1", (path,)).fetchone()
     return None if row is None else _record(row[0])
 
 
-def listed(db: sqlite3.Connection, *, only_open: bool = False, limit: int = -1) -> list[ConflictRecord]:
-    """Records, the newest first."""
-    where = "WHERE state = ?" if only_open else "WHERE ? IS NOT NULL"
-    rows = db.execute(
-        f"SELECT record FROM conflicts {where} ORDER BY at_ns DESC, conflict_id DESC LIMIT ?",  # noqa: S608
-        (OPEN, limit),
-    )
+def list_all(db: sqlite3.Connection, limit: int = -1) -> list[ConflictRecord]:
+    """All records, the newest first."""
+    return [_record(row[0]) for row in db.execute(f"{_SELECT} {_NEWEST_FIRST} LIMIT ?", (limit,))]
+
+
+def list_open(db: sqlite3.Connection) -> list[ConflictRecord]:
+    """Open records, the newest first."""
+    rows = db.execute(f"{_SELECT} WHERE state = ? {_NEWEST_FIRST}", (OPEN,))
     return [_record(row[0]) for row in rows]
 
 
@@ -74,7 +79,8 @@ def remove(db: sqlite3.Connection, conflict_id: str) -> None:
 
 def counts(db: sqlite3.Connection) -> ConflictCounts:
     row = db.execute(
-        "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(state = ? AND is_manual), 0) FROM conflicts",
+        "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(state = ? AND is_manual), 0)"
+        " FROM conflicts",
         (OPEN, OPEN),
     ).fetchone()
     return ConflictCounts(*row)
@@ -82,8 +88,7 @@ def counts(db: sqlite3.Connection) -> ConflictCounts:
 
 def pinned_batches(db: sqlite3.Connection) -> frozenset[str]:
     """Trash batches that open records point into: they never expire."""
-    records = listed(db, only_open=True)
-    return frozenset(record.trash.batch for record in records if record.trash is not None)
+    return frozenset(record.trash.batch for record in list_open(db) if record.trash is not None)
 
 
 def _record(packed: bytes) -> ConflictRecord:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import anyio
 
 from syncd.index import seal
-from syncd.index.driver import Connect, Driver, ThreadDriver
+from syncd.index.driver import Driver, ThreadDriver
 from syncd.index.failure import StateDamaged, mapping_errors
 from syncd.index.migrate import Migration, load_migrations, migrate
 
@@ -28,8 +28,13 @@ CACHE_KIB = 8192
 STATEMENTS = 256
 
 
+def new_epoch() -> str:
+    """The name of a new feed, never used before."""
+    return secrets.token_hex(8)
+
+
 class Database:
-    """`await Database.open(path)`, then `read` and `write` functions; always `close` (or the process stays)."""
+    """`await Database.open(path)`, then `read` and `write` functions; `close` it, or the process stays."""
 
     def __init__(self, driver: Driver, path: Path | None, *, is_read_only: bool = False) -> None:
         """For `open` and `read_only`."""
@@ -48,7 +53,7 @@ class Database:
         schema: str = "pair",
         *,
         driver: type[Driver] = ThreadDriver,
-        epoch: Callable[[], str] = partial(secrets.token_hex, 8),
+        epoch: Callable[[], str] = new_epoch,
         migrations: Sequence[Migration] | None = None,
     ) -> Self:
         """Open (None: in memory), create or migrate. Raises TransientError, and NeedsUser (STATE_NEWER).
@@ -148,8 +153,7 @@ def _snapshot(db: sqlite3.Connection, work: Callable[[], T]) -> T:
 
 def _checkpoint(db: sqlite3.Connection) -> bool:
     """Fold the WAL into the file; False when a reader is in the way."""
-    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return busy == 0
+    return bool(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
@@ -187,6 +191,3 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-__all__ = ["Connect", "Database"]

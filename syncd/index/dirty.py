@@ -65,7 +65,7 @@ def _from_feed(db: sqlite3.Connection, places: "_Places", after_seq: int) -> dic
             found[path] = found.get(path, False) or is_deep
 
     rows = db.execute(_CHANGED, (after_seq,))
-    for node_id, tree, created_seq, deleted, parent_id, last_name, kind, base_id, base_kind in rows:
+    for node_id, created_seq, deleted, parent_id, last_name, kind, base_id, base_kind in rows:
         is_new = created_seq is None or created_seq > after_seq
         if deleted:
             name(places.of(parent_id, last_name), kind == DIRECTORY_CODE)
@@ -87,7 +87,7 @@ def _from_feed(db: sqlite3.Connection, places: "_Places", after_seq: int) -> dic
 
 # One row a changed node: its place now (or last place), and the base row that was made from it.
 _CHANGED = """
-    SELECT c.node_id, c.tree, c.created_seq, c.deleted,
+    SELECT c.node_id, c.created_seq, c.deleted,
            coalesce(n.parent_id, c.last_parent_id), coalesce(n.name, c.last_name),
            coalesce(n.kind, c.last_kind), b.base_id, b.kind
       FROM changes c

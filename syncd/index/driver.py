@@ -51,22 +51,25 @@ class ThreadDriver:
 
     @classmethod
     async def open(cls, connect: Connect) -> Self:
+        connection = _Connection(connect, iter_chunk_size=64)
         with anyio.CancelScope(shield=True):
-            return cls(await _Connection(connect, iter_chunk_size=64))
+            await connection
+        return cls(connection)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         # anyio's shield holds back a cancelled scope; asyncio's own task.cancel() passes it. The thread
         # cannot be interrupted half-way, so both wait until the transaction has ended one way or the other.
+        future = self._connection.submit(work)
         with anyio.CancelScope(shield=True):
-            future = self._connection.submit(work)
             try:
-                return await asyncio.shield(future)
+                await asyncio.wait([future])
             except asyncio.CancelledError:
                 while not future.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([future])
                 future.exception()
                 raise
+        return future.result()
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -74,7 +77,7 @@ class ThreadDriver:
 
 
 class InlineDriver:
-    """The simulation's driver: the same thread, one yield to the event loop a call, nothing left to chance."""
+    """The simulation's driver: the same thread, one yield to the event loop a call, no chance anywhere."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

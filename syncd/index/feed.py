@@ -95,12 +95,15 @@ def compact(
     if passed is None:
         return 0
     db.execute("DELETE FROM vacated WHERE seq <= ?", (passed,))
-    old = db.execute("SELECT max(seq), max(at_ns) FROM feed_marks WHERE at_ns <= ?", (now_ns - min_age_ns,)).fetchone()
+    old = db.execute(
+        "SELECT max(seq), max(at_ns) FROM feed_marks WHERE at_ns <= ?", (now_ns - min_age_ns,)
+    ).fetchone()
     if old[0] is None:
         return 0
     db.execute("DELETE FROM feed_marks WHERE at_ns < ?", (old[1],))
     rows = db.execute(
-        "SELECT seq FROM changes WHERE deleted = 1 AND seq <= ? ORDER BY seq LIMIT ?", (min(passed, old[0]), limit)
+        "SELECT seq FROM changes WHERE deleted = 1 AND seq <= ? ORDER BY seq LIMIT ?",
+        (min(passed, old[0]), limit),
     ).fetchall()
     if rows:
         db.executemany("DELETE FROM changes WHERE seq = ?", rows)

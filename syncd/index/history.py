@@ -53,13 +53,13 @@ def add(db: sqlite3.Connection, batch: str, now_ns: int, done: Sequence[Done]) -
     db.executemany(
         "INSERT INTO actions (batch_id, at_ns, verb, side, path, other_path, size, old_mode, trash_batch,"
         " trash_slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(number, now_ns, *_values(one)) for one in done],
+        [(number, now_ns, *_values(one, batch)) for one in done],
     )
     db.execute("UPDATE batches SET ended_ns = ? WHERE batch_id = ?", (now_ns, number))
 
 
 def _values(
-    done: Done,
+    done: Done, batch: str
 ) -> tuple[int, int, bytes, bytes | None, int, int | None, str | None, str | None]:
     action = done.action
     verb, other, size, expect = _facts(action)
@@ -71,7 +71,7 @@ def _values(
         other,
         size,
         None if expect is None else expect.mode,
-        None if trash is None else trash.batch,
+        None if trash is None or trash.batch == batch else trash.batch,
         None if trash is None else trash.slot,
     )
 
@@ -130,7 +130,7 @@ def _action(
     row: tuple[str, int, int, int, bytes, bytes | None, int, int | None, str | None, str | None],
 ) -> HistoryAction:
     batch, at_ns, verb, side, path, other, size, old_mode, trash_batch, slot = row
-    trash = TrashRef(Side(side), trash_batch, slot) if trash_batch is not None and slot is not None else None
+    trash = None if slot is None else TrashRef(Side(side), trash_batch or batch, slot)
     return HistoryAction(batch, at_ns, VERBS[verb], Side(side), path, other, size, old_mode, trash)
 
 

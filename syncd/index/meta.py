@@ -15,7 +15,9 @@ def get(db: sqlite3.Connection, key: str) -> bytes | None:
 
 
 def put(db: sqlite3.Connection, key: str, value: bytes) -> None:
-    db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+    db.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
+    )
 
 
 def clear(db: sqlite3.Connection, key: str) -> None:

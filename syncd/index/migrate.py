@@ -63,7 +63,9 @@ def migrate(
         db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (epoch().encode(),))
 
 
-def _refuse_newer(db: sqlite3.Connection, path: Path | None, version: int, steps: Sequence[Migration]) -> None:
+def _refuse_newer(
+    db: sqlite3.Connection, path: Path | None, version: int, steps: Sequence[Migration]
+) -> None:
     if not version:
         return
     if version > steps[-1].version:

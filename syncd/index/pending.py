@@ -1,6 +1,7 @@
 """Paths that are not in sync and wait: for another attempt, for an approval, or for a person."""
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -31,7 +32,9 @@ NOTES = frozenset(
     }
 )
 """Worth showing, nothing to mend."""
-MANUAL = frozenset({Reason.CONFLICT_MANUAL, Reason.CONFLICT_MODIFIED, Reason.CONFLICT_ADDED, Reason.CONFLICT_MOVED})
+MANUAL = frozenset(
+    {Reason.CONFLICT_MANUAL, Reason.CONFLICT_MODIFIED, Reason.CONFLICT_ADDED, Reason.CONFLICT_MOVED}
+)
 WAITING = HELD | NOTES | MANUAL
 """No attempt by itself: a change of the path, an approval or a person brings it back."""
 
@@ -47,6 +50,11 @@ class PendingRow(msgspec.Struct, frozen=True, gc=False):
     next_attempt_ns: int | None
     since_ns: int
 
+    @property
+    def is_held(self) -> bool:
+        """Part of a plan that waits for approval."""
+        return self.reason in HELD
+
 
 class PendingSummary(msgspec.Struct, frozen=True):
     """Counts for status. `oldest_ns`: since when the oldest issue is open."""
@@ -58,6 +66,8 @@ class PendingSummary(msgspec.Struct, frozen=True):
     oldest_ns: int | None = None
     next_attempt_ns: int | None = None
 
+
+_REASONS = {reason.value: reason for reason in Reason}
 
 _SELECT = "SELECT path, side, reason, detail, attempts, next_attempt_ns, since_ns FROM pending"
 
@@ -88,18 +98,22 @@ def delay_ns(attempts: int) -> int:
     return int(min(FIRST_DELAY_NS << min(attempts - 1, 20), LONGEST_DELAY_NS))
 
 
-def clear(db: sqlite3.Connection, path: bytes) -> bool:
-    """`path` waits no more; True when it did."""
-    return db.execute("DELETE FROM pending WHERE path = ?", (path,)).rowcount > 0
+def put_held(
+    db: sqlite3.Connection, items: Iterable[tuple[bytes, Side]], reason: Reason, now_ns: int
+) -> None:
+    """The paths of a held plan. Their number of attempts does not grow."""
+    db.executemany(
+        "INSERT INTO pending (path, side, reason, detail, attempts, next_attempt_ns, since_ns)"
+        " VALUES (?, ?, ?, '', 0, NULL, ?) ON CONFLICT (path) DO UPDATE SET side = excluded.side,"
+        " since_ns = iif(pending.reason = excluded.reason, pending.since_ns, excluded.since_ns),"
+        " reason = excluded.reason, detail = '', attempts = 0, next_attempt_ns = NULL",
+        [(path, int(side), reason.value, now_ns) for path, side in items],
+    )
 
 
-def clear_beneath(db: sqlite3.Connection, path: bytes) -> int:
-    """The same for `path` and everything beneath it."""
-    if not path:
-        return db.execute("DELETE FROM pending").rowcount
-    return db.execute(
-        "DELETE FROM pending WHERE path = ? OR (path > ? AND path < ?)", (path, path + b"/", path + b"0")
-    ).rowcount
+def clear(db: sqlite3.Connection, paths: Iterable[bytes]) -> int:
+    """These paths wait no more; returns how many did."""
+    return db.executemany("DELETE FROM pending WHERE path = ?", [(path,) for path in paths]).rowcount
 
 
 def get(db: sqlite3.Connection, path: bytes) -> PendingRow | None:
@@ -107,9 +121,11 @@ def get(db: sqlite3.Connection, path: bytes) -> PendingRow | None:
     return None if row is None else _row(row)
 
 
-def listed(db: sqlite3.Connection, limit: int = -1, after: bytes = b"") -> list[PendingRow]:
+def list_all(db: sqlite3.Connection, limit: int = -1, after: bytes = b"") -> list[PendingRow]:
     """Waiting paths past `after`, sorted as bytes."""
-    return [_row(row) for row in db.execute(f"{_SELECT} WHERE path > ? ORDER BY path LIMIT ?", (after, limit))]
+    return [
+        _row(row) for row in db.execute(f"{_SELECT} WHERE path > ? ORDER BY path LIMIT ?", (after, limit))
+    ]
 
 
 def count(db: sqlite3.Connection) -> int:
@@ -132,12 +148,17 @@ def summary(db: sqlite3.Connection) -> PendingSummary:
     oldest: int | None = None
     rows = db.execute("SELECT reason, count(*), min(since_ns) FROM pending GROUP BY reason").fetchall()
     for code, number, since_ns in rows:
-        sort = _sort(Reason(code))
+        sort = _sort(reason_of(code))
         counts[sort] += number
         if sort == "issues":
             oldest = since_ns if oldest is None else min(oldest, since_ns)
     next_ns = db.execute("SELECT min(next_attempt_ns) FROM pending").fetchone()[0]
     return PendingSummary(**counts, oldest_ns=oldest, next_attempt_ns=next_ns)
+
+
+def reason_of(code: str) -> Reason:
+    """The member of a stored code (its constructor has another signature)."""
+    return _REASONS[code]
 
 
 def _sort(reason: Reason) -> str:
@@ -150,4 +171,16 @@ def _sort(reason: Reason) -> str:
 
 def _row(row: tuple[bytes, int, str, str, int, int | None, int]) -> PendingRow:
     path, side, reason, detail, attempts, next_ns, since_ns = row
-    return PendingRow(path, Side(side) if side else None, Reason(reason), detail, attempts, next_ns, since_ns)
+    return PendingRow(
+        path, Side(side) if side else None, reason_of(reason), detail, attempts, next_ns, since_ns
+    )
+
+
+def by_reason(
+    db: sqlite3.Connection, reasons: Iterable[Reason], side: Side | None = None
+) -> list[PendingRow]:
+    """The rows that wait for one of `reasons` (of one side only, where it is named)."""
+    codes = [reason.value for reason in reasons]
+    marks = ", ".join("?" * len(codes))
+    rows = db.execute(f"{_SELECT} WHERE reason IN ({marks})", codes)
+    return [row for row in map(_row, rows) if side is None or row.side is side]

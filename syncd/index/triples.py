@@ -192,7 +192,9 @@ def holds_only_ignored(db: sqlite3.Connection, node_id: int) -> bool:
         flags = db.execute("SELECT flags FROM nodes WHERE node_id = ?", (top,)).fetchone()[0]
         if not flags & LISTED:
             return False
-        if db.execute("SELECT 1 FROM nodes WHERE parent_id = ? AND kind IN (1, 3) LIMIT 1", (top,)).fetchone():
+        if db.execute(
+            "SELECT 1 FROM nodes WHERE parent_id = ? AND kind IN (1, 3) LIMIT 1", (top,)
+        ).fetchone():
             return False
         is_found |= bool(flags & HAS_IGNORED)
         for inner, kind in db.execute("SELECT node_id, kind FROM nodes WHERE parent_id = ?", (top,)):

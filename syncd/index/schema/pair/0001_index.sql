@@ -62,11 +62,6 @@ CREATE TABLE feed_marks (at_ns INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 -- Files (links included) and bytes: of the trees (1, 2) and of the base (3). Kept by triggers.
 CREATE TABLE totals (tree INTEGER PRIMARY KEY, files INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO totals VALUES (1, 0, 0), (2, 0, 0), (3, 0, 0);
--- What the totals were, for the brake's rolling window.
-CREATE TABLE totals_marks (
-    at_ns INTEGER NOT NULL, tree INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    PRIMARY KEY (at_ns, tree)
-) WITHOUT ROWID;
 
 CREATE TRIGGER nodes_inserted AFTER INSERT ON nodes WHEN NEW.parent_id IS NOT NULL BEGIN
     INSERT INTO changes (node_id, tree) VALUES (NEW.node_id, NEW.tree);
@@ -217,7 +212,7 @@ CREATE TABLE actions (
     other_path  BLOB,
     size        INTEGER NOT NULL DEFAULT 0,
     old_mode    INTEGER,
-    trash_batch TEXT,
+    trash_batch TEXT, -- NULL: the batch itself
     trash_slot  TEXT
 );
 CREATE INDEX actions_by_batch ON actions (batch_id);

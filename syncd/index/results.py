@@ -1,0 +1,219 @@
+"""What was done, written down: nodes, directory records, base and journal, in the caller's transaction.
+
+The base changes only here and in `base.drop_unequal`: from the result of an action, or by `adopt` when both
+sides were observed equal. Nothing above the index may be imported.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, Result, SetMode
+from syncd.core.entry import Entry, Kind, Same, Side, StatHint, same_content
+from syncd.core.listing import Child
+from syncd.core.path import name as name_of
+from syncd.core.path import parent as parent_of
+from syncd.index import base, history, nodes, records
+from syncd.index.base import BasePaths
+from syncd.index.nodes import Directories
+from syncd.index.rows import ENTRY_COLUMNS, LEARNT, Row, entry_of, values_of
+
+
+def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence[Result]) -> None:
+    """Store what the `Done` ones among `results` did, in order. `batch_id` names the batch in the journal."""
+    done = [result for result in results if isinstance(result, Done)]
+    writer = _Writer(db)
+    for one in done:
+        writer.store(one)
+    writer.flush()
+    history.add(db, batch_id, now_ns, done)
+
+
+def adopt(db: sqlite3.Connection, rows: Iterable[tuple[bytes, Entry, bool]]) -> None:
+    """(path, entry, unverified): both sides hold `entry`. A path that a side does not hold is passed over."""
+    writer = _Writer(db)
+    for path, entry, unverified in rows:
+        writer.adopt(path, entry, unverified=unverified)
+
+
+def forget(db: sqlite3.Connection, paths: Iterable[bytes]) -> None:
+    """Both sides have lost these paths: the base forgets each (what is beneath is named by itself)."""
+    known = BasePaths(db)
+    for path in paths:
+        base.forget(db, path, known)
+
+
+_NODE_AT = f"SELECT node_id, {ENTRY_COLUMNS} FROM nodes WHERE parent_id = ? AND name = ?"  # noqa: S608
+_INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+
+
+class _Writer:
+    """One transaction's worth of results. Paths of directories and children of records are cached."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._directories = {side: Directories(db, side) for side in Side}
+        self._bases = BasePaths(db)
+        self._children: dict[int, dict[bytes, Child | None]] = {}
+
+    def store(self, done: Done) -> None:
+        action, entry = done.action, done.entry
+        match action:
+            case MakeDirectory() | Put() | SetMode():
+                if entry is not None:
+                    self._put(action, entry, done.hint)
+            case Move():
+                self._move(action, entry or action.expect, done.hint)
+            case Delete() | RemoveDirectory():
+                self._remove(action.side, action.path)
+
+    def flush(self) -> None:
+        """Write the directory records, each once."""
+        for node_id, changes in self._children.items():
+            records.update_children(self._db, node_id, changes)
+        self._children.clear()
+
+    def adopt(self, path: bytes, entry: Entry, *, unverified: bool) -> None:
+        found = {side: self._at(side, path) for side in Side}
+        source, destination = found[Side.SOURCE], found[Side.DESTINATION]
+        if source is None or destination is None:
+            return
+        digest = entry.digest
+        if digest is not None:
+            self._learn(source, digest)
+            self._learn(destination, digest)
+        base.put(self._db, path, entry, source[0], destination[0], unverified=unverified, known=self._bases)
+
+    def _put(self, action: MakeDirectory | Put | SetMode, entry: Entry, hint: StatHint | None) -> None:
+        side, path = action.side, action.path
+        parent_id = self._directories[side].find(parent_of(path))
+        if parent_id is None:
+            return
+        before = self._db.execute(_NODE_AT, (parent_id, name_of(path))).fetchone()
+        entry = _with_known_digest(entry, before)
+        node_id = self._set_node(side, parent_id, name_of(path), before, entry)
+        if isinstance(action, MakeDirectory):
+            self._directories[side].add(path, node_id)
+            self._list_new(node_id, hint)
+        self._note_child(parent_id, name_of(path), entry, hint)
+        self._put_base(action, entry, node_id)
+
+    def _set_node(self, side: Side, parent_id: int, name: bytes, before: Row | None, entry: Entry) -> int:
+        if before is None:
+            values = (int(side), parent_id, name, *values_of(entry))
+            return int(self._db.execute(_INSERT, values).lastrowid or 0)
+        node_id = int(before[0])
+        was = entry_of(before, 1)
+        if was is not None and (was.kind is Kind.DIRECTORY) is not (entry.kind is Kind.DIRECTORY):
+            nodes.remove_subtree(self._db, node_id)
+            self._directories[side].forget()
+            return self._set_node(side, parent_id, name, None, entry)
+        nodes.set_entry(self._db, node_id, entry)
+        return node_id
+
+    def _list_new(self, node_id: int, hint: StatHint | None) -> None:
+        """A directory that was just made holds nothing, and that is known."""
+        if records.get(self._db, node_id) is None:
+            records.put(self._db, node_id, 0 if hint is None else hint.inode, records.EMPTY)
+            nodes.set_flags(self._db, node_id, is_listed=True, has_ignored=False)
+
+    def _note_child(self, parent_id: int, name: bytes, entry: Entry, hint: StatHint | None) -> None:
+        changes = self._children.setdefault(parent_id, {})
+        if hint is None:
+            # Unknown: the next observation looks at it.
+            hint = StatHint(0, entry.size, entry.mtime_ns, 0)
+        changes[name] = Child(name, entry.kind, entry.mode, hint)
+
+    def _put_base(self, action: MakeDirectory | Put | SetMode, entry: Entry, node_id: int) -> None:
+        """What `side` holds now is shared with the other side, where that holds the path too."""
+        path, side = action.path, action.side
+        other = self._at(side.other, path)
+        if other is None:
+            return
+        there = entry_of(other, 1)
+        is_from_there = not isinstance(action, Put) or action.origin == path
+        if there is None or (not is_from_there and same_content(there, entry) is not Same.EQUAL):
+            return
+        unverified = False
+        if isinstance(action, SetMode):
+            known = base.find(self._db, path)
+            if known is not None and known.entry is not None:
+                unverified = known.unverified
+                if same_content(known.entry, entry) is not Same.EQUAL:
+                    entry = msgspec.structs.replace(known.entry, mode=entry.mode)
+            elif same_content(there, entry) is not Same.EQUAL:
+                return
+        elif isinstance(action, Put) and entry.digest is not None and there.size == entry.size:
+            self._learn(other, entry.digest)
+        source, destination = (node_id, other[0]) if side is Side.SOURCE else (other[0], node_id)
+        base.put(self._db, path, entry, source, destination, unverified=unverified, known=self._bases)
+
+    def _move(self, action: Move, entry: Entry, hint: StatHint | None) -> None:
+        side, path, to = action.side, action.path, action.to
+        here = self._at(side, path)
+        from_id = self._directories[side].find(parent_of(path))
+        to_id = self._directories[side].find(parent_of(to))
+        if here is None or from_id is None or to_id is None:
+            return
+        taken = self._at(side, to)
+        if taken is not None:
+            nodes.remove_subtree(self._db, taken[0])
+        entry = _with_known_digest(entry, here)
+        nodes.move_node(self._db, here[0], to_id, name_of(to))
+        nodes.set_entry(self._db, here[0], entry)
+        hint = hint or records.hint(self._db, side, path)
+        self._children.setdefault(from_id, {})[name_of(path)] = None
+        self._note_child(to_id, name_of(to), entry, hint)
+        self._directories[side].forget()
+        self._bases.forget()
+        if action.is_conflict:
+            base.remove(self._db, path)
+        else:
+            self._move_base(side, path, to, here[0])
+
+    def _move_base(self, side: Side, path: bytes, to: bytes, node_id: int) -> None:
+        """The base row follows with its old entry, claimed by the nodes that are at the new name now."""
+        base_id = base.move(self._db, path, to)
+        if base_id is None:
+            return
+        other = self._at(side.other, to)
+        other_id = 0 if other is None else other[0]
+        source, destination = (node_id, other_id) if side is Side.SOURCE else (other_id, node_id)
+        base.link(self._db, base_id, source, destination)
+
+    def _remove(self, side: Side, path: bytes) -> None:
+        here = self._at(side, path)
+        parent_id = self._directories[side].find(parent_of(path))
+        if here is not None:
+            nodes.remove_subtree(self._db, here[0])
+            if entry_of(here, 1).kind is Kind.DIRECTORY:  # type: ignore[union-attr]
+                self._directories[side].forget()
+        if parent_id is not None:
+            self._children.setdefault(parent_id, {})[name_of(path)] = None
+        base.forget(self._db, path, self._bases)
+
+    def _at(self, side: Side, path: bytes) -> Row | None:
+        """node id and entry columns of a path."""
+        parent_id = self._directories[side].find(parent_of(path))
+        if parent_id is None:
+            return None
+        row: Row | None = self._db.execute(_NODE_AT, (parent_id, name_of(path))).fetchone()
+        return row
+
+    def _learn(self, row: Row, digest: bytes) -> None:
+        if row[1] == 1 and row[5] is None:
+            self._db.execute(_LEARN, (digest, row[0]))
+
+
+_LEARN = f"UPDATE nodes SET digest = ?, flags = flags | {LEARNT} WHERE node_id = ?"  # noqa: S608
+
+
+def _with_known_digest(entry: Entry, before: Row | None) -> Entry:
+    """A rename or a chmod does not tell the digest; the content is the same."""
+    if before is None or entry.digest is not None or entry.kind is not Kind.FILE:
+        return entry
+    was = entry_of(before, 1)
+    if was is None or was.kind is not Kind.FILE or was.size != entry.size:
+        return entry
+    return msgspec.structs.replace(entry, digest=was.digest)
