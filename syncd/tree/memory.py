@@ -51,9 +51,9 @@ class MemoryTree(Machine):
     # The root.
 
     async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
-        problem = await self.check_root()
-        if problem is not None:
-            raise NeedsUser(problem.reason, problem.detail)
+        await self.step()
+        if not self.disk.is_mounted:
+            raise NeedsUser(Reason.ROOT_MISSING, "the root is gone")
         marker = self.disk.marker
         if marker not in (None, self._pair_key) and not adopt:
             raise NeedsUser(Reason.FOREIGN_MARKER, str(marker))
