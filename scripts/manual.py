@@ -10,14 +10,14 @@ from scripts.reference import options, summary, walk_commands
 from syncd.daemon.config_keys import DAEMON_KEYS, PAIR_KEYS, Key
 
 DATE = "November 20, 2026"
-HEAD = '''.\\" Written by `make docs` from the code; do not edit.
+HEAD = """.\\" Written by `make docs` from the code; do not edit.
 .Dd {date}
 .Dt {title} {section}
 .Os
 .Sh NAME
 .Nm {name}
 .Nd {description}
-'''
+"""
 
 EXIT_CODES = (
     ("0", "fine"),
@@ -64,7 +64,7 @@ def paragraphs(text: str) -> str:
 
 
 def tagged(rows: Sequence[tuple[str, str]], *, width: str = "Ds") -> str:
-    items = [f".It {argument(tag)}\n{paragraphs(text) or 'See its help.'}" for tag, text in rows]
+    items = [f".It {argument(tag)}\n{paragraphs(text) or 'Print it and exit.'}" for tag, text in rows]
     return f".Bl -tag -width {width}\n" + "\n".join(items) + "\n.El\n"
 
 
@@ -74,7 +74,7 @@ def command_page(name: str, root: click.Command, description: str, see_also: str
     parts.append(".Sh SYNOPSIS\n.Nm\n.Op Ar option ...\n.Ar command\n.Op Ar argument ...\n.Sh DESCRIPTION\n")
     parts.append(paragraphs(summary(root)) + "\n")
     if options(root):
-        parts.append(".Pp\nOptions of the program itself:\n" + tagged(options(root)))
+        parts.append(".Pp\nOptions of every command:\n" + tagged(options(root)))
     parts.append(".Sh COMMANDS\n")
     for path, command in walk_commands(root, (name,)):
         if len(path) == 1 or isinstance(command, click.Group):
@@ -82,8 +82,9 @@ def command_page(name: str, root: click.Command, description: str, see_also: str
         pieces = command.collect_usage_pieces(click.Context(command, info_name=path[-1]))
         parts.append(f".Ss {argument(' '.join((*path[1:], *pieces)))}\n")
         parts.append((paragraphs(summary(command)) or "See its help.") + "\n")
-        if options(command):
-            parts.append(tagged(options(command)))
+        own = options(command, root)
+        if own:
+            parts.append(tagged(own))
     parts.append(files)
     parts.append(".Sh EXIT STATUS\n" + tagged(EXIT_CODES, width="130"))
     parts.append(f".Sh SEE ALSO\n{see_also}\n")
@@ -112,9 +113,14 @@ in every tree that is written to: marker, staging and trash; never synchronised
 
 
 def config_page() -> str:
-    parts = [HEAD.format(date=DATE, title="SYNCD.TOML", section=5, name="syncd.toml", description="configuration of syncd")]
+    parts = [
+        HEAD.format(
+            date=DATE, title="SYNCD.TOML", section=5, name="syncd.toml", description="configuration of syncd"
+        )
+    ]
     parts.append(
-        ".Sh DESCRIPTION\nA TOML file, and after it, for pairs only, the files\n.Pa pairs.d/*.toml\nbeside it.\n"
+        ".Sh DESCRIPTION\n"
+        "A TOML file, and after it, for pairs only, the files\n.Pa pairs.d/*.toml\nbeside it.\n"
         "Unknown keys are errors.\n"
         ".Cm syncd check-config\nchecks the files and names every mistake with its line.\n"
         ".Ss [daemon]\n"

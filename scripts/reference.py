@@ -22,9 +22,9 @@ def cell(text: str) -> str:
 def config_page() -> str:
     parts = [
         f"# Configuration keys\n\n{NOTE}",
-        "TOML, in `syncd.toml` and, for pairs only, `pairs.d/*.toml` beside it. Unknown keys are errors. Durations:",
-        '`"300ms"`, `"90s"`, `"1h30m"`, `"30d"`. Sizes: `"10MiB"`, `"1.5GB"`, or a number of bytes. Check a file with',
-        "`syncd check-config`; print the JSON Schema with `syncd schema`.\n",
+        "TOML, in `syncd.toml` and, for pairs only, `pairs.d/*.toml` beside it. Unknown keys are errors.",
+        'Durations: `"300ms"`, `"90s"`, `"1h30m"`, `"30d"`. Sizes: `"10MiB"`, `"1.5GB"`, or bytes.',
+        "Check a file with `syncd check-config`; print the JSON Schema with `syncd schema`.\n",
         "## `[daemon]`\n",
         key_table(DAEMON_KEYS),
         "\nA flag of `syncd run` wins over the file, the file over the environment (`SYNCD_SOCKET`,",
@@ -54,8 +54,9 @@ def reasons_page() -> str:
     )
     return (
         f"# Reason codes\n\n{NOTE}\n"
-        "Why a path is (not) in sync, why a pair is held, why a request was refused. The codes are stable: `status`,\n"
-        "`explain`, `issues`, events, logs and the errors of the control socket use them, and scripts may match them.\n"
+        "Why a path is (not) in sync, why a pair is held, why a request was refused. The codes are stable:\n"
+        "`status`, `explain`, `issues`, events, logs and errors of the control socket use them, and scripts\n"
+        "may match them.\n"
         f"\n| code | meaning | what to do |\n|---|---|---|\n{rows}\n"
     )
 
@@ -74,13 +75,13 @@ def lifecycle_page() -> str:
         f"# The life of a pair\n\n{NOTE}\n"
         "From the table in `syncd/core/lifecycle.py`: the events that lead to another state.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
-        "Every combination: the next state; · stays as it is, – cannot happen.\n\n"
-        + "\n".join(rows)
-        + "\n"
+        "Every combination: the next state; · stays as it is, – cannot happen.\n\n" + "\n".join(rows) + "\n"
     )
 
 
-def walk_commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def walk_commands(
+    command: click.Command, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """The command and, for a group, everything below it, in the order of the help page."""
     yield path, command
     if isinstance(command, click.Group):
@@ -103,15 +104,16 @@ def summary(command: click.Command) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def options(command: click.Command) -> list[tuple[str, str]]:
-    """Spelling and help of each option, `--help` left out."""
+def options(command: click.Command, root: click.Command | None = None) -> list[tuple[str, str]]:
+    """Spelling and help of each option; those that every command shares with `root` are left out."""
     context = click.Context(command)
+    shared = {record for record, _ in options(root)} if root is not None else set()
     records = [
         param.get_help_record(context)
         for param in command.get_params(context)
         if isinstance(param, click.Option) and "--help" not in param.opts
     ]
-    return [record for record in records if record is not None]
+    return [record for record in records if record is not None and record[0] not in shared]
 
 
 def commands_page(programs: Mapping[str, click.Command]) -> str:
@@ -121,7 +123,8 @@ def commands_page(programs: Mapping[str, click.Command]) -> str:
             parts.append(f"{'##' if len(path) == 1 else '###'} `{usage(command, path)}`\n")
             if summary(command):
                 parts.append(summary(command) + "\n")
-            rows = [f"- `{spelling}`: {cell(text)}" for spelling, text in options(command)]
+            found = options(command, root if len(path) > 1 else None)
+            rows = [f"- `{spelling}`: {cell(text) or 'Print it and exit.'}" for spelling, text in found]
             if rows:
                 parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
@@ -132,9 +135,9 @@ def methods_page() -> str:
     found = discover()
     parts = [
         f"# Control methods\n\n{NOTE}",
-        "JSON-RPC 2.0 over the control socket, one message a line; `rpc.discover` answers the same with JSON Schemas",
-        "([docs/schemas/control.json](schemas/control.json)). Methods marked *owner* are for the daemon's user and",
-        "root only.\n",
+        "JSON-RPC 2.0 over the control socket, one message a line; `rpc.discover` answers the same with JSON",
+        "Schemas ([docs/schemas/control.json](schemas/control.json)). Methods marked *owner* are for root and",
+        "the daemon's user only.\n",
     ]
     for entry in found["methods"]:
         mark = " *owner*" if METHODS[entry["name"]].needs_owner else ""
