@@ -136,8 +136,8 @@ def methods_page() -> str:
     parts = [
         f"# Control methods\n\n{NOTE}",
         "JSON-RPC 2.0 over the control socket, one message a line; `rpc.discover` answers the same with JSON",
-        "Schemas ([docs/schemas/control.json](schemas/control.json)). Methods marked *owner* are for root and",
-        "the daemon's user only.\n",
+        "Schemas ([docs/schemas/control.json](schemas/control.json)). Methods marked *owner* are for root",
+        "and the daemon's user only.\n",
     ]
     for entry in found["methods"]:
         mark = " *owner*" if METHODS[entry["name"]].needs_owner else ""

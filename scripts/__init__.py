@@ -1,0 +1,1 @@
+"""Tools of the repository: generated docs, virtual environment, coverage gate. Never shipped."""
