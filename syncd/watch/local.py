@@ -219,16 +219,16 @@ class LocalWatcher:
 def limit_fix(end: End, directories: int) -> str:
     """The line that mends a limit, with this machine's figures. Empty for other ends."""
     if end is End.WATCHES:
-        have = _limit("max_user_watches")
+        have = _limit("max_user_watches")  # 0: /proc/sys is hidden by the sandbox
         need = 1 << max(20, (have + 2 * directories).bit_length())
         return (
-            f"{directories} directories to watch, {have} watches allowed to this user in all: "
+            f"{directories} directories to watch, {have or 'too few'} watches allowed to this user in all: "
             f"sysctl fs.inotify.max_user_watches={need}"
         )
     if end is End.INSTANCES:
         have = _limit("max_user_instances")
         return (
-            f"{have} inotify instances allowed to this user: "
+            f"{have or 'too few'} inotify instances allowed to this user: "
             f"sysctl fs.inotify.max_user_instances={max(1024, 2 * have)} (or raise LimitNOFILE)"
         )
     return ""
