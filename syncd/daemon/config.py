@@ -282,9 +282,11 @@ def warnings(config: Config) -> tuple[ConfigProblem, ...]:
         for side in Side:
             root = getattr(pair, side.word)
             if not Path(root).is_dir():
-                file, _, line = pair.origins.get(side.word, "").rpartition(":")
                 message = f"{root} is not there; the pair waits (root-missing) until it is"
-                found.append(ConfigProblem(file, int(line or 0), f"pair.{pair.name}.{side.word}", message))
+                found.append(_remark(pair, side.word, message))
+        if pair.initial is not None and not pair.mode.is_bidirectional:
+            message = f"has no effect: mode {pair.mode.value} follows its own table at the first sync"
+            found.append(_remark(pair, "initial", message))
     for read in config.files:
         try:
             is_loose = read.path.stat().st_mode & 0o002
@@ -294,3 +296,9 @@ def warnings(config: Config) -> tuple[ConfigProblem, ...]:
             message = "every user may change this file, and with it the commands of hooks"
             found.append(ConfigProblem(str(read.path), 0, "", message, f"chmod o-w {read.path}"))
     return tuple(found)
+
+
+def _remark(pair: PairConfig, key: str, message: str) -> ConfigProblem:
+    """At the line where `key` was written."""
+    file, _, line = pair.origins.get(key, "").rpartition(":")
+    return ConfigProblem(file, int(line) if line.isdecimal() else 0, f"pair.{pair.name}.{key}", message)

@@ -470,6 +470,8 @@ def test_warnings_name_missing_roots_and_loose_files(load: Load, tmp_path: Path)
     assert [(problem.line, problem.key) for problem in found] == [(3, "pair.documents.destination")]
     assert "root-missing" in found[0].message
     (tmp_path / "b").mkdir()
+    mirror = load(PAIR + 'mode = "std"\ninitial = "source-wins"\n')
+    assert [(problem.line, problem.key) for problem in warnings(mirror)] == [(5, "pair.documents.initial")]
     config.path.chmod(0o666)
     assert ["every user may change" in problem.message for problem in warnings(config)] == [True]
 
