@@ -96,10 +96,13 @@ def render_pair(name: str, table: Mapping[str, object]) -> str:
 def keep_last_good(config: Config) -> None:
     """Copy the files of a configuration that was applied into the state directory."""
     folder = config.daemon.state_dir / LAST_GOOD
-    for file in config.files:
-        copy = folder / file.path.relative_to(config.path.parent)
-        if not copy.exists() or copy.read_bytes() != file.content:
-            _write_durably(copy, file.content)
+    copies = {folder / file.path.relative_to(config.path.parent): file.content for file in config.files}
+    for copy, content in copies.items():
+        if not copy.exists() or copy.read_bytes() != content:
+            _write_durably(copy, content)
+    for old in (folder / PAIRS_FOLDER).glob("*.toml"):
+        if old not in copies:
+            old.unlink()
 
 
 def _store(

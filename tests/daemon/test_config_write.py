@@ -176,6 +176,8 @@ def test_the_last_good_files_are_kept(config: Config, env: dict[str, str], tmp_p
     folder = stored.daemon.state_dir / "last-good-config"
     assert (folder / "syncd.toml").read_bytes() == (tmp_path / "syncd.toml").read_bytes()
     assert (folder / "pairs.d/new.toml").read_bytes() == (tmp_path / "pairs.d/new.toml").read_bytes()
+    keep_last_good(config)
+    assert os.listdir(folder / "pairs.d") == []
     (tmp_path / "syncd.toml").write_bytes(b"")
     with pytest.raises(ConfigInvalid, match=rf"is empty.*{folder}/syncd.toml"):
         load_config(tmp_path / "syncd.toml", is_system=False, env=env)
