@@ -14,7 +14,7 @@ import msgspec
 
 from syncd.core.conflict import ConflictRecord, draft
 from syncd.core.entry import Entry, Kind, Side
-from syncd.core.path import is_beneath, is_within, parent
+from syncd.core.path import ancestors, is_beneath, is_within, parent
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, leave
 from syncd.core.rules import Policy, Rules
@@ -81,18 +81,31 @@ def upgrade(
         and _has_room(by_path, move, exists)
         and (not move.is_directory or may_move_directory(move.side, move.path, move.to))
     ]
+    named = {name for move in wanted for name in (move.path, move.to, move.base)}
+    wanted = [move for move in wanted if not _is_homeless(by_path, move, named)]
     taken, waiting = _select(_consistent(by_path, wanted))
-    gone = _Covered(taken)
-    kept = []
+    gone = _Covered(move for move in taken if not move.is_only_record)
+    manual = _Covered(move for move in taken if move.is_only_record)
     blocked = {name for move in waiting for name in (move.path, move.to, move.base)}
+    kept = []
     for outcome in outcomes:
         if gone.covers(outcome.path):
             continue
-        if outcome.path in blocked and outcome.verb is not Verb.NOTHING:
+        if manual.covers(outcome.path):
+            kept += _left_to_a_person(outcome)
+        elif outcome.path in blocked and outcome.verb is not Verb.NOTHING:
             kept.append(leave(outcome.state, Reason.BLOCKED))
         else:
             kept.append(merged.get(outcome.path, outcome))
     return MoveUpgrade(tuple(taken), tuple(kept))
+
+
+def _left_to_a_person(outcome: Outcome) -> list[Outcome]:
+    """Both names stay, and so does the base row, which is the evidence of the next round."""
+    state = outcome.state
+    if state.source is None and state.destination is None:
+        return []
+    return [leave(state, Reason.CONFLICT_MANUAL)]
 
 
 # Evidence.
@@ -250,6 +263,17 @@ def _has_room(by_path: Mapping[bytes, Outcome], move: MoveOutcome, exists: Exist
     return entry is not None and entry.kind is Kind.DIRECTORY and stays
 
 
+def _is_homeless(by_path: Mapping[bytes, Outcome], move: MoveOutcome, named: set[bytes]) -> bool:
+    """Would the target's directory have to be made at a name whose outcome a rename replaces?"""
+    for above in ancestors(move.to):
+        outcome = by_path.get(above)
+        if outcome is not None and above in named:
+            entry = outcome.state.at(move.side)
+            if entry is None or entry.kind is not Kind.DIRECTORY:
+                return True
+    return False
+
+
 # Renames together.
 
 
@@ -307,7 +331,8 @@ def _select(moves: Sequence[MoveOutcome]) -> tuple[list[MoveOutcome], list[MoveO
 
 
 def _is_linked(move: MoveOutcome, other: MoveOutcome) -> bool:
-    return move.side is other.side and (move.to == other.path or move.path == other.to)
+    """Is the target of `move` vacated by `other`, which waits? (What `other` itself goes to may be vacated.)"""
+    return move.side is other.side and move.to == other.path
 
 
 class _Covered:

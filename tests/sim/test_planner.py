@@ -12,6 +12,13 @@ from tests.sim.promise import unequal
 COUNT = int(os.environ.get("SYNCD_PLANNER_SEEDS", "400"))
 
 
+KEPT = (
+    2524,  # a renamed directory and a file that took its name waited for each other
+    3957,  # a rename into a directory that had to be made at the old name of the renamed file
+    7480,  # the same by a chain of two renames
+)
+
+
 async def check(seed: int) -> None:
     planner = Planner(seed)
     disks = list(planner.disks.values())
@@ -24,6 +31,11 @@ async def check(seed: int) -> None:
         assert unequal(planner.rules.mode, *images) == [], story
         assert planner.ledger.missing(disks) == [], story
         assert [planner.ledger.unheard(disk) for disk in disks] == [[], []], story
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_kept_seeds_come_to_rest(seed: int) -> None:
+    anyio.run(check, seed)
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, 50))
