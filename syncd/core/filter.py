@@ -174,10 +174,10 @@ def _fingerprint(config: _Layer, files: Mapping[tuple[Side, bytes], _Layer]) -> 
     adds nothing, changes nothing here.
     """
     voices = {
-        tuple((directory, _texts(files[at, directory])) for at, directory in sorted(files) if at is side)
+        tuple((at[1], _texts(files[at])) for at in sorted(files) if at[0] is side and files[at].rules.rules)
         for side in Side
     }
-    told = repr((_texts(config), sorted(voices)))
+    told = repr((_texts(config), sorted(voices - {()})))
     return hashlib.blake2b(told.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 

@@ -158,6 +158,8 @@ def _pack_child(child: Child) -> bytes:
 
 def _child(name: bytes, rows: bytes, index: int) -> Child:
     code, inode, size, mtime_ns, ctime_ns = _ROW.unpack_from(rows, index * _WIDTH)
+    if code >> _KIND_SHIFT >= len(_KINDS):
+        raise ValueError("the directory record is damaged")
     return Child(
         name, _KINDS[code >> _KIND_SHIFT], code & _PERMISSIONS, StatHint(inode, size, mtime_ns, ctime_ns)
     )

@@ -82,6 +82,13 @@ class SettleQueue:
         named = sum(1 if d.listed else len(d.names) for d in self._directories.values())
         return named + len(self._subtrees)
 
+    def holds(self, path: bytes) -> bool:
+        """Does anything that concerns `path` wait: its name, its directory's listing, a subtree above it?"""
+        if any(above in self._subtrees for above in (path, *ancestors(path))):
+            return True
+        directory = self._directories.get(parent(path))
+        return directory is not None and (directory.listed is not None or path in directory.names)
+
     def push(self, path: bytes, now_ns: int, *, disappeared: bool = False, is_subtree: bool = False) -> None:
         """Something was said about `path`: it is dirty, it has disappeared, or all beneath it is dirty.
 
@@ -102,21 +109,19 @@ class SettleQueue:
         """Take out what has settled."""
         subtrees = [path for path, wait in self._subtrees.items() if self._deadline(wait) <= now_ns]
         directories = [path for path, wait in self._listed() if self._deadline(wait) <= now_ns]
-        named = dict(self._named())
-        paths = [
-            p for p, wait in named.items() if not wait.has_disappeared and self._deadline(wait) <= now_ns
-        ]
-        # The directory of a subtree is looked at before it is scanned.
-        paths += [path for path in subtrees if path in named and path not in paths]
-        is_quiet = self._appearing() == len(subtrees) + len(directories) + len(paths)
-        paths += [
+        named = list(self._named())
+        # The directory of a subtree is looked at with it, and before it is scanned.
+        ready = {path for path, wait in named if self._deadline(wait) <= now_ns or path in subtrees}
+        appeared = [path for path, wait in named if path in ready and not wait.has_disappeared]
+        is_quiet = self._appearing() == len(subtrees) + len(directories) + len(appeared)
+        gone = [
             path
-            for path, wait in named.items()
-            if wait.has_disappeared
-            and (self._deadline(wait) if is_quiet else self._latest(wait)) <= now_ns
-            and path not in subtrees
+            for path, wait in named
+            if path in ready
+            and wait.has_disappeared
+            and (is_quiet or self._latest(wait) <= now_ns or path in subtrees)
         ]
-        return self._take(paths, directories, subtrees)
+        return self._take([*appeared, *gone], directories, subtrees)
 
     def next_deadline(self) -> int | None:
         """When to ask `due` again; None while nothing waits. Nothing is due before it, something is at it."""
