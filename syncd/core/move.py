@@ -84,28 +84,33 @@ def upgrade(
     named = {name for move in wanted for name in (move.path, move.to, move.base)}
     wanted = [move for move in wanted if not _is_homeless(by_path, move, named)]
     taken, waiting = _select(_consistent(by_path, wanted))
-    gone = _Covered(move for move in taken if not move.is_only_record)
-    manual = _Covered(move for move in taken if move.is_only_record)
+    return MoveUpgrade(tuple(taken), _beside(outcomes, taken, waiting, merged))
+
+
+def _beside(
+    outcomes: Sequence[Outcome],
+    taken: Sequence[MoveOutcome],
+    waiting: Sequence[MoveOutcome],
+    merged: Mapping[bytes, Outcome],
+) -> tuple[Outcome, ...]:
+    """The outcomes that are left: what a rename covers goes, what touches a waiting one waits too."""
+    gone = _Covered(taken, lambda move: () if move.is_only_record else (move.path, move.to))
+    manual = _Covered(taken, lambda move: (move.path, move.to) if move.is_only_record else ())
+    evidence = _Covered(taken, lambda move: (move.base,))
     blocked = {name for move in waiting for name in (move.path, move.to, move.base)}
     kept = []
     for outcome in outcomes:
-        if gone.covers(outcome.path):
+        path = outcome.path
+        # The base row of what both sides renamed is the evidence of the next round.
+        if gone.covers(path) or (outcome.verb is Verb.FORGET and evidence.covers(path)):
             continue
-        if manual.covers(outcome.path):
-            kept += _left_to_a_person(outcome)
-        elif outcome.path in blocked and outcome.verb is not Verb.NOTHING:
+        if manual.covers(path):
+            kept.append(leave(outcome.state, Reason.CONFLICT_MANUAL))
+        elif path in blocked and outcome.verb is not Verb.NOTHING:
             kept.append(leave(outcome.state, Reason.BLOCKED))
         else:
-            kept.append(merged.get(outcome.path, outcome))
-    return MoveUpgrade(tuple(taken), tuple(kept))
-
-
-def _left_to_a_person(outcome: Outcome) -> list[Outcome]:
-    """Both names stay, and so does the base row, which is the evidence of the next round."""
-    state = outcome.state
-    if state.source is None and state.destination is None:
-        return []
-    return [leave(state, Reason.CONFLICT_MANUAL)]
+            kept.append(merged.get(path, outcome))
+    return tuple(kept)
 
 
 # Evidence.
@@ -331,20 +336,23 @@ def _select(moves: Sequence[MoveOutcome]) -> tuple[list[MoveOutcome], list[MoveO
 
 
 def _is_linked(move: MoveOutcome, other: MoveOutcome) -> bool:
-    """Is the target of `move` vacated by `other`, which waits? (What `other` itself goes to may be vacated.)"""
+    """Is the target of `move` vacated by `other`, which waits? (Where `other` goes may be vacated first.)"""
     return move.side is other.side and move.to == other.path
 
 
 class _Covered:
-    """The paths whose outcomes a rename replaces: both names, and for directories all beneath them."""
+    """Paths that renames speak for: the names given, and for directories all beneath them."""
 
-    def __init__(self, moves: Iterable[MoveOutcome]) -> None:
+    def __init__(
+        self, moves: Iterable[MoveOutcome], names_of: Callable[[MoveOutcome], tuple[bytes, ...]]
+    ) -> None:
         self._names: set[bytes] = set()
         self._directories: set[bytes] = set()
         for move in moves:
-            self._names |= {move.path, move.to, move.base}
+            names = names_of(move)
+            self._names.update(names)
             if move.is_directory:
-                self._directories |= {move.path, move.to, move.base}
+                self._directories.update(names)
 
     def covers(self, path: bytes) -> bool:
         if path in self._names:

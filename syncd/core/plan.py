@@ -143,9 +143,7 @@ class _Builder:
         """One rename, in sequence already."""
         if move.record is not None:
             self._conflicts.append(move.record)
-        if move.is_only_record:
-            self._left.append((move.path, Reason.CONFLICT_MANUAL))
-        else:
+        if not move.is_only_record:
             self._levels[Level.MOVE].append(
                 Move(move.side, move.path, move.to, move.expect, parked=move.is_parked)
             )

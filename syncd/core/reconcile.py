@@ -119,12 +119,12 @@ def _untouchable(state: PathState) -> Outcome | None:
     """Special files, sides that could not be listed, directories that live for ignored content only."""
     for side in Side:
         entry = state.at(side)
-        if entry is None:
-            if state.is_unknown(side):
-                is_nothing = state.base is None and state.at(side.other) is None
-                return _gone(state) if is_nothing else leave(state, Reason.UNREADABLE)
-        elif entry.kind is Kind.SPECIAL:
+        if entry is not None and entry.kind is Kind.SPECIAL:
             return leave(state, Reason.SPECIAL_FILE)
+    for side in Side:
+        if state.at(side) is None and state.is_unknown(side):
+            is_nothing = state.base is None and state.at(side.other) is None
+            return _gone(state) if is_nothing else leave(state, Reason.UNREADABLE)
     for side in Side:
         if state.at(side) is not None and state.at(side.other) is None and state.holds_only_ignored(side):
             verb = Verb.LEAVE if state.base is None else Verb.FORGET
