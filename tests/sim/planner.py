@@ -1,7 +1,8 @@
 """The core planner alone, over two trees in memory and a base that is a dictionary: no index, no daemon.
 
 One random tree is changed on both sides by people; then plan, apply, plan again, until there is nothing to
-do. What fails here is the planner's; what fails only under the whole engine is the engine's.
+do. Digests are unknown until they are asked for, and a crash may come between a file and its base row. What
+fails here is the planner's; what fails only under the whole engine is the engine's.
 """
 
 import random
@@ -10,12 +11,12 @@ from itertools import count
 import msgspec
 
 from syncd.core.action import Done, Move, Put, Result
-from syncd.core.entry import Entry, Side
+from syncd.core.entry import Entry, Side, StatHint
 from syncd.core.mode import Mode
 from syncd.core.move import upgrade
 from syncd.core.path import is_within
 from syncd.core.plan import Plan, make
-from syncd.core.reconcile import reconcile
+from syncd.core.reconcile import Verb, reconcile
 from syncd.core.rules import Initial, Policy, Rules
 from syncd.core.state import PathState
 from syncd.tree.memory import MemoryTree
@@ -59,6 +60,10 @@ class Planner:
         }
         self.base: dict[bytes, Row] = {}
         self.log: list[str] = []
+        self._rng = rng
+        self._forgets = rng.choice((0.0, 0.0, 0.1))
+        self._reads_all = rng.random() < 0.5
+        self._read: dict[int, StatHint] = {}
         self._nodes: dict[int, Node] = {}
         self._batches = count(1)
 
@@ -88,6 +93,11 @@ class Planner:
     def plan(self) -> Plan:
         """The planner's view of everything."""
         outcomes = [reconcile(state, self.rules) for state in self.states()]
+        if any(outcome.verb is Verb.COMPARE for outcome in outcomes):
+            for outcome in outcomes:
+                for side in outcome.sides:
+                    self._digest(self.disks[side].find(outcome.path))
+            return self.plan()
         found = upgrade(
             outcomes,
             self.rules,
@@ -108,8 +118,8 @@ class Planner:
             PathState(
                 path,
                 base=row.entry if (row := self.base.get(path)) else None,
-                source=source[path].entry() if path in source else None,
-                destination=destination[path].entry() if path in destination else None,
+                source=self._entry(source.get(path)),
+                destination=self._entry(destination.get(path)),
                 source_node=self._node(source.get(path)),
                 destination_node=self._node(destination.get(path)),
                 base_source_node=row.source_node if row else 0,
@@ -117,6 +127,14 @@ class Planner:
             )
             for path in sorted({*source, *destination, *self.base})
         ]
+
+    def _entry(self, node: Node | None) -> Entry | None:
+        if node is None:
+            return None
+        return node.entry(with_digest=self._reads_all or self._read.get(self._node(node)) == node.hint)
+
+    def _digest(self, node: Node) -> None:
+        self._read[self._node(node)] = node.hint
 
     def _node(self, node: Node | None) -> int:
         """An id of an inode object that is never used again (the object is kept alive)."""
@@ -143,6 +161,9 @@ class Planner:
             batch = Batch(f"{next(self._batches):06d}", steps, stop=lambda: False)
             for result in await self.trees[side].apply(batch):
                 self.log.append(f"  {type(result).__name__} {result.action}")
+                if self._rng.random() < self._forgets:
+                    self.log.append("  the result is lost in a crash")
+                    continue
                 self._store(result)
 
     def _step(self, action: "Put | Move") -> Step:
