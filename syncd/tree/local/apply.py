@@ -61,8 +61,10 @@ def run(site: Site, batch: Batch) -> list[Result]:
     """Apply one batch. Raises NeedsUser only when the root itself cannot be used."""
     with site.root.use() as root:
         directories = Directories(root, may_cross=site.may_cross)
-        control = site.root.control
-        slots = Slots(control, site.side, batch.batch_id, site.root.now_ns())
+        try:
+            slots = Slots(site.root.control, site.side, batch.batch_id, site.root.now_ns())
+        except OSError as error:
+            return [failed(step.action, error) for step in batch.steps]
         work = _Run(site, batch, root, directories, slots)
         try:
             work.stage()
@@ -99,7 +101,6 @@ class _Run:
             is_synced=self._is_each_synced,
         )
         self._placer = Placer(
-            control.stage,
             directories,
             slots,
             site.owner,
@@ -153,9 +154,8 @@ class _Run:
 
     def discard(self) -> None:
         """Throw away what was staged and not put in place."""
-        for index, staged in self._staged.items():
-            if not isinstance(self._results.get(index), Done):
-                self._stager.discard(staged)
+        for staged in self._staged.values():
+            staged.discard()
 
     def _is_over(self) -> bool:
         return self._is_halted or self._batch.stop()
@@ -173,9 +173,9 @@ class _Run:
             if not self._is_each_synced and self._staged:
                 sc.syncfs(self._root)
         except OSError as error:
+            # Nothing is displaced without its record: the whole batch stops here.
             for index, step in enumerate(self._batch.steps):
-                if index in self._staged or index in self._slot_of:
-                    self._results[index] = failed(step.action, error)
+                self._results.setdefault(index, failed(step.action, error))
             self._is_halted = True
 
     def _slot_records(self) -> list[SlotRecord]:
@@ -223,11 +223,11 @@ class _Run:
 
     def _do(self, index: int, step: Step) -> Result | None:
         action, placer = step.action, self._placer
+        if isinstance(action, Put):
+            return self._put(index, step, action)
         if is_reserved(action.to if isinstance(action, Move) else action.path):
             return Failed(action, Reason.RESERVED_NAME, "syncd's own name")
         match action:
-            case Put():
-                return self._put(index, step, action)
             case Delete():
                 return placer.delete(action, step.hint, self._slot_of[index])
             case Move():
@@ -277,4 +277,3 @@ class _Run:
         for index, result in self._results.items():
             if isinstance(result, Done):
                 self._results[index] = failed(result.action, error)
-                self._staged.pop(index, None)

@@ -93,14 +93,19 @@ class Directories:
         self._uses = 0
         self._open: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
 
+    def peek(self, path: bytes) -> int | None:
+        """The descriptor of a directory that is open and still trusted."""
+        held = self._open.get(path)
+        self._uses += 1
+        return held[0] if held is not None and held[1] > self._uses else None
+
     def get(self, path: bytes) -> int:
         """A descriptor that stays open for at least the next `size` - 1 other directories."""
-        self._uses += 1
-        held = self._open.get(path)
+        found = self.peek(path)
+        if found is not None:
+            return found
+        held = self._open.pop(path, None)
         if held is not None:
-            if held[1] > self._uses:
-                return held[0]
-            del self._open[path]
             sc.close(held[0])
         try:
             descriptor = open_directory(self._root, path, may_cross=self._may_cross)

@@ -16,9 +16,10 @@ from syncd.core.listing import kind_of
 from syncd.tree.local import metadata
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
-from syncd.tree.local.errors import FLAGS_MISSING, Mismatch
+from syncd.tree.local.errors import Mismatch
 from syncd.tree.local.expect import Proof, confirm, prove
 from syncd.tree.local.manifest import ModeRecord
+from syncd.tree.local.names import rename_free
 from syncd.tree.local.reader import hint_of
 from syncd.tree.local.slots import Slots
 from syncd.tree.local.stage import Staged
@@ -31,7 +32,6 @@ class Placer:
 
     def __init__(
         self,
-        stage: int,
         directories: Directories,
         slots: Slots,
         owner: metadata.Owner,
@@ -40,7 +40,6 @@ class Placer:
         slack_ns: int,
         has_exchange: bool,
     ) -> None:
-        self._stage = stage
         self._directories = directories
         self._slots = slots
         self._owner = owner
@@ -52,9 +51,10 @@ class Placer:
     def new(self, action: Put, staged: Staged) -> Done:
         parent, name = split(action.path)
         directory = self._directories.get(parent)
-        self._with_write(
-            [parent], lambda: rename_free(self._stage, staged.name, directory, name, self._has_exchange)
-        )
+        try:
+            staged.publish(directory, name, self._has_exchange)
+        except PermissionError:
+            self._with_write([parent], lambda: staged.publish(directory, name, self._has_exchange))
         self.changed.add(parent)
         return Done(action, staged.entry(action.entry), self._arrived(directory, name, staged.found))
 
@@ -65,8 +65,10 @@ class Placer:
         if proof.found.st_mode & 0o170000 == 0o040000:
             raise Mismatch
         self.changed.add(parent)
-        swap = self._exchange if self._has_exchange else self._leave_and_link
-        self._with_write([parent], lambda: swap(directory, name, staged, proof, slot))
+        if self._has_exchange:
+            self._exchange(parent, name, staged, proof, slot)
+        else:
+            self._with_write([parent], lambda: self._leave_and_link(directory, name, staged, proof, slot))
         hint = self._arrived(directory, name, staged.found)
         return Done(action, staged.entry(action.entry), hint, self._slots.ref(slot))
 
@@ -183,14 +185,14 @@ class Placer:
             return hint_of(now)
         return _smudged(expected)
 
-    def _exchange(self, directory: int, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
+    def _exchange(self, parent: bytes, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
         slots, slot_name = self._slots.fd, slot.encode()
-        sc.rename(staged.name, slot_name, src_dir_fd=self._stage, dst_dir_fd=slots)
+        directory = self._directories.get(parent)
+        staged.publish(slots, slot_name, has_flags=True)
         try:
-            sc.rename_exchange(slots, slot_name, directory, name)
+            self._with_write([parent], lambda: sc.rename_exchange(slots, slot_name, directory, name))
         except OSError:
-            # Back to where it may be tried again or thrown away.
-            sc.rename(slot_name, staged.name, src_dir_fd=slots, dst_dir_fd=self._stage)
+            sc.unlink(slot_name, dir_fd=slots)
             raise
         if _confirm(slots, slot_name, proof):
             return
@@ -212,7 +214,7 @@ class Placer:
         """Without the flags: the target leaves for the slot (the manifest is the in-flight record)."""
         self._displace(directory, name, proof, slot)
         try:
-            rename_free(self._stage, staged.name, directory, name, has_flags=False)
+            staged.publish(directory, name, has_flags=False)
         except FileExistsError:
             raise Mismatch from None
         except OSError:
@@ -285,28 +287,6 @@ class Placer:
             else:
                 sc.close(descriptor)
         return loosened
-
-
-def rename_free(from_directory: int, name: bytes, to_directory: int, to: bytes, has_flags: bool) -> None:
-    """Rename to a name that must be free (EEXIST). Without the flag: link and unlink, which refuses a
-    taken name too; where there are no links (and for directories), look and rename: `weak-replace`."""
-    if has_flags:
-        sc.rename_noreplace(from_directory, name, to_directory, to)
-        return
-    try:
-        sc.link(name, to, src_dir_fd=from_directory, dst_dir_fd=to_directory, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in FLAGS_MISSING | {errno.EPERM, errno.EMLINK, errno.EISDIR}:
-            raise
-    else:
-        sc.unlink(name, dir_fd=from_directory)
-        return
-    try:
-        sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
-    except FileNotFoundError:
-        sc.rename(name, to, src_dir_fd=from_directory, dst_dir_fd=to_directory)
-        return
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def _confirm(directory: int, name: bytes, proof: Proof) -> bool:

@@ -17,10 +17,14 @@ _PROBE_STAMP_NS = 1_600_000_001_123_456_789
 _KERNEL_TICK_NS = 10_000_000
 """Stamps are taken from a clock that moves with the tick (4 or 10 ms), whatever the file system keeps."""
 
+_SERVER_SKEW_NS = 3_000_000_000
+"""A file server stamps with a clock of its own."""
+
 
 def racy_slack_ns(capabilities: Capabilities) -> int:
     """How much older than now an mtime must be to be trusted (racy-git rule)."""
-    return max(capabilities.time_granularity_ns, _KERNEL_TICK_NS)
+    slack = _KERNEL_TICK_NS if capabilities.has_events else _SERVER_SKEW_NS
+    return max(capabilities.time_granularity_ns, slack)
 
 
 def read_only_capabilities(mount: Mount) -> Capabilities:

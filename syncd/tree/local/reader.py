@@ -67,13 +67,13 @@ class Reader:
     def open_file(self, path: bytes) -> int:
         """A descriptor of a file (or whatever is there, but a link). Raises OSError."""
         parent, name = split(path)
-        with self._root.use(), self._lock:
-            return sc.open(name, sc.READ_FILE, dir_fd=self._shared().get(parent))
+        with self._lock:
+            return sc.open(name, sc.READ_FILE, dir_fd=self._directory(parent))
 
     def read_link(self, path: bytes) -> bytes:
         parent, name = split(path)
-        with self._root.use(), self._lock:
-            return sc.readlink(name, dir_fd=self._shared().get(parent))
+        with self._lock:
+            return sc.readlink(name, dir_fd=self._directory(parent))
 
     def look(self, paths: Sequence[bytes], racy_after_ns: int) -> list[Look]:
         with self._root.use() as root:
@@ -109,12 +109,18 @@ class Reader:
             raise PathProblem(Reason.BAD_REQUEST, f"{escape(path)} is larger than {limit} bytes")
         return bytes(data)
 
-    def _shared(self) -> Directories:
-        if self._directories is None or self._generation != self._root.generation:
-            self._drop()
-            self._directories = Directories(self._root.fd, may_cross=self._may_cross, size=32)
-            self._generation = self._root.generation
-        return self._directories
+    def _directory(self, path: bytes) -> int:
+        """A shared descriptor, valid under the lock."""
+        if self._directories is not None and self._generation == self._root.generation:
+            held = self._directories.peek(path)
+            if held is not None:
+                return held
+        with self._root.use() as root:
+            if self._directories is None or self._generation != self._root.generation:
+                self._drop()
+                self._directories = Directories(root, may_cross=self._may_cross, size=32)
+                self._generation = self._root.generation
+            return self._directories.get(path)
 
     def _drop(self) -> None:
         if self._directories is not None:

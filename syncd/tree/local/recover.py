@@ -10,7 +10,7 @@ import stat
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import open_directory, split
-from syncd.tree.local.place import rename_free
+from syncd.tree.local.names import rename_free
 from syncd.tree.local.root import Control
 from syncd.tree.local.trash import Trash, TrashEntry
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import itertools
 import os
+import resource
 from collections.abc import Callable
 
 from syncd.core.action import Put
@@ -19,21 +20,44 @@ from syncd.tree.local.beneath import Directories, split
 from syncd.tree.local.copying import SMALL, copy_large, copy_small
 from syncd.tree.local.errors import SourceError
 from syncd.tree.local.manifest import Ours
+from syncd.tree.local.names import Nameless, link_nameless, rename_free
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
+_BUDGET = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, 4096)
 _names = itertools.count(1)
 
 
 class Staged:
-    """A staged file or link: where it is, and what it is when it has arrived."""
+    """A staged file or link: where it is (a descriptor, or a name in the staging directory), and what it
+    is when it has arrived."""
 
-    __slots__ = ("digest", "found", "name")
+    __slots__ = ("_fd", "_name", "_stage", "digest", "found")
 
-    def __init__(self, name: bytes, found: os.stat_result, digest: bytes | None) -> None:
-        self.name = name
+    def __init__(self, stage: int, name: bytes, fd: int, found: os.stat_result, digest: bytes | None) -> None:
+        self._stage = stage
+        self._name = name
+        self._fd = fd
         self.found = found
         self.digest = digest
+
+    def publish(self, directory: int, name: bytes, has_flags: bool) -> None:
+        """Give it its name, which must be free (EEXIST)."""
+        if self._fd >= 0:
+            link_nameless(self._fd, directory, name)
+            sc.close(self._fd)
+            self._fd = -1
+        else:
+            rename_free(self._stage, self._name, directory, name, has_flags)
+            self._name = b""
+
+    def discard(self) -> None:
+        """Throw it away, unless it has been published."""
+        with contextlib.suppress(OSError):
+            if self._fd >= 0:
+                sc.close(self._fd)
+            elif self._name:
+                sc.unlink(self._name, dir_fd=self._stage)
 
     @property
     def ours(self) -> Ours:
@@ -70,6 +94,7 @@ class Stager:
         self._progress = progress
         self._has_reflink = has_reflink
         self._is_synced = is_synced
+        self._nameless = Nameless(_BUDGET)
         self._parent: tuple[bytes, os.stat_result] | None = None
 
     def put(self, step: Step) -> Staged:
@@ -87,15 +112,11 @@ class Stager:
         finally:
             sc.close(source)
 
-    def discard(self, staged: Staged) -> None:
-        with contextlib.suppress(OSError):
-            sc.unlink(staged.name, dir_fd=self._stage)
-
     def _put_file(self, action: Put, content: Content, source: int) -> Staged:
         entry = action.entry
         if entry.size > SMALL:
             self._check_space(entry.size)
-        name, target = self._create(entry.mode & 0o777)
+        name, target = self._create(action.path, entry.mode & 0o777)
         try:
             digest = self._copy(source, target, entry)
             content.check_blocking(source)
@@ -106,11 +127,14 @@ class Stager:
                 sc.sync_file(target)
         except BaseException:
             sc.close(target)
-            with contextlib.suppress(OSError):
-                sc.unlink(name, dir_fd=self._stage)
+            if name:
+                with contextlib.suppress(OSError):
+                    sc.unlink(name, dir_fd=self._stage)
             raise
-        sc.close(target)
-        return Staged(name, found, digest)
+        if name:
+            sc.close(target)
+            target = -1
+        return Staged(self._stage, name, target, found, digest)
 
     def _copy(self, source: int, target: int, entry: Entry) -> bytes:
         if entry.size <= SMALL:
@@ -172,9 +196,15 @@ class Stager:
             with contextlib.suppress(OSError):
                 sc.unlink(name, dir_fd=self._stage)
             raise
-        return Staged(name, found, None)
+        return Staged(self._stage, name, -1, found, None)
 
-    def _create(self, mode: int) -> tuple[bytes, int]:
+    def _create(self, path: bytes, mode: int) -> tuple[bytes, int]:
+        """A file to write, without a name where that can be, else with one (never empty)."""
+        if self._nameless.is_possible:
+            with contextlib.suppress(FileNotFoundError):
+                target = self._nameless.create(self._directories.get(path.rpartition(b"/")[0]), mode)
+                if target is not None:
+                    return b"", target
         while True:
             name = self._name()
             try:

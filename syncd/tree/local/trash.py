@@ -11,12 +11,13 @@ import msgspec
 
 from syncd.core.action import TrashRef
 from syncd.core.entry import Entry, Side
+from syncd.core.path import CONTROL_NAME
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import open_directory, split
 from syncd.tree.local.errors import FLAGS_MISSING
-from syncd.tree.local.place import rename_free
-from syncd.tree.local.root import Root
+from syncd.tree.local.names import rename_free
+from syncd.tree.local.root import TRASH, Root
 
 _MANIFEST = os.fsdecode(manifest.NAME)
 _MIN_AGE_S = 24 * 3600.0
@@ -57,6 +58,11 @@ class Trash:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     found.extend(self._entries_of(trash, name))
         return sorted(found, key=lambda entry: (entry.at_ns, entry.ref.batch, entry.ref.slot))
+
+    def location(self, ref: TrashRef) -> bytes | None:
+        """The file name of kept bytes, for people; None when they are not there."""
+        path = b"/".join((self._root.path, CONTROL_NAME, TRASH, ref.batch.encode(), ref.slot.encode()))
+        return path if os.path.lexists(path) else None
 
     def open(self, ref: TrashRef) -> int:
         """A descriptor of a kept file, to read it. Raises OSError."""

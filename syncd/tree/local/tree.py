@@ -14,12 +14,14 @@ import anyio
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from syncd.core.action import Result
+from syncd.core.action import Result, TrashRef
 from syncd.core.entry import Entry, Side, StatHint
-from syncd.core.error import NeedsUser
+from syncd.core.error import NeedsUser, PathProblem
+from syncd.core.path import escape
 from syncd.core.reason import Reason
 from syncd.tree.local import apply, identity, probe, recover, trash
 from syncd.tree.local.apply import Site
+from syncd.tree.local.errors import judge, text
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
@@ -107,6 +109,12 @@ class LocalTree:
             raise NeedsUser(Reason.NOT_PERMITTED, "the mode of the pair never writes to this tree")
         return await self._to_the_end(lambda: apply.run(self._site(), batch))
 
+    async def restore(self, ref: TrashRef, path: bytes) -> None:
+        await self._to_the_end(lambda: self._restore(ref, path))
+
+    def trash_location(self, ref: TrashRef) -> bytes | None:
+        return self._trash().location(ref)
+
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         if not self._is_written:
             return 0
@@ -181,6 +189,13 @@ class LocalTree:
 
     def _trash(self) -> trash.Trash:
         return trash.Trash(self._root, self.side)
+
+    def _restore(self, ref: TrashRef, path: bytes) -> None:
+        try:
+            self._trash().restore(ref, path)
+        except OSError as error:
+            verdict = judge(error)
+            raise PathProblem(verdict.reason or Reason.BLOCKED, f"{escape(path)}: {text(error)}") from error
 
     def _look(self, paths: Sequence[bytes]) -> list[Look]:
         with self._root.use():
