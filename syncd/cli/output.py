@@ -124,7 +124,8 @@ class Output:
             for column in range(len(headers))
         ]
         is_number = [
-            bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(headers))
+            any(row[column][:1].isdigit() for row in cells) and all(_is_number(row[column]) for row in cells)
+            for column in range(len(headers))
         ]
         self.line((_align(headers, widths, is_number), "dim"))
         for row in cells:
@@ -163,7 +164,7 @@ def _align(row: Sequence[str], widths: Sequence[int], is_number: Sequence[bool])
 
 
 def _is_number(cell: str) -> bool:
-    return cell in ("", _DASH) or cell[0].isdigit()
+    return cell in ("", _DASH) or (cell[0].isdigit() and " " not in cell)
 
 
 def ago(then: datetime | None, now: datetime | None = None) -> str:

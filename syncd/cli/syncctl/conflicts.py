@@ -141,7 +141,7 @@ def diff(app: App, reference: tuple[str, ...]) -> None:
 
 def _read(file: m.FileRef | None) -> bytes:
     if file is None:
-        raise SyncdError(Reason.NO_SUCH_PATH, "one of the versions is not in a local tree, or is gone")
+        raise SyncdError(Reason.NO_SUCH_ID, "one of the versions is not in a local tree, or is gone")
     with open(file.raw, "rb", opener=_no_follow) as stream:
         content = stream.read(_MAX_DIFF + 1)
     if len(content) > _MAX_DIFF:
