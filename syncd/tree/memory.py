@@ -10,7 +10,7 @@ trees read from).
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from syncd.core import listing
-from syncd.core.action import Result
+from syncd.core.action import Result, TrashRef
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.core.error import NeedsUser, PathProblem
 from syncd.core.reason import Reason
@@ -26,7 +26,7 @@ from syncd.tree.memory_machine import (
     no_pause,
     reason_of,
 )
-from syncd.tree.memory_trash import expire, recover
+from syncd.tree.memory_trash import expire, recover, restore
 from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootIdentity, RootProblem
 
 PAGE_DIRECTORIES = 8
@@ -183,6 +183,18 @@ class MemoryTree(Machine):
 
     async def apply(self, batch: Batch) -> Sequence[Result]:
         return await Applier(self, batch).run()
+
+    async def restore(self, ref: TrashRef, path: bytes) -> None:
+        await self.step()
+        try:
+            self.check("restore", path)
+            restore(self.disk, ref, path)
+        except OSError as error:
+            raise PathProblem(reason_of(error, Reason.NOT_PERMITTED), error.strerror or "") from error
+
+    def trash_location(self, ref: TrashRef) -> bytes | None:  # noqa: ARG002
+        """Nothing in memory has a name on this machine."""
+        return None
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         await self.step()

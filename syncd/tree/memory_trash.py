@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from syncd.core.action import TrashRef
 from syncd.core.entry import Entry
 from syncd.tree.memory_disk import Disk, Node
 from syncd.tree.memory_machine import Machine
@@ -50,6 +51,17 @@ async def recover(machine: Machine) -> None:
             disk.rename(disk.control.children[batch], slot, directory, name)
         except OSError:
             continue
+    disk.sync()
+
+
+def restore(disk: Disk, ref: TrashRef, path: bytes) -> None:
+    """Give the bytes of a slot a free name in the tree. Raises OSError."""
+    folder = disk.find(ref.batch.encode(), disk.control)
+    directory, name = disk.parent_of(path)
+    disk.rename(folder, ref.slot.encode(), directory, name)
+    note = ref.slot.encode() + NOTE
+    if note in folder.children:
+        disk.unlink(folder, note)
     disk.sync()
 
 

@@ -439,6 +439,22 @@ async def test_trash_expires_but_not_what_is_pinned(bench: Bench) -> None:
     assert b"kept bytes" in bench.hands.trash()
 
 
+async def test_kept_bytes_go_back_to_a_free_name_only(bench: Bench) -> None:
+    bench.hands.write(b"f", b"kept bytes")
+    bench.hands.write(b"taken", b"1")
+    deleted = await bench.do(Delete(HERE, b"f", file_entry(b"kept bytes")))
+    assert isinstance(deleted, Done)
+    assert deleted.trash is not None
+    for path in (b"taken", b"missing/f"):
+        with pytest.raises(PathProblem):
+            await bench.tree.restore(deleted.trash, path)
+    await bench.tree.restore(deleted.trash, b"f")
+    assert bench.hands.read(b"f") == b"kept bytes"
+    assert bench.hands.read(b"taken") == b"1"
+    with pytest.raises(PathProblem):
+        await bench.tree.restore(deleted.trash, b"g")
+
+
 # Moving.
 
 
