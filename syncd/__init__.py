@@ -1,0 +1,3 @@
+"""syncd: a file synchronisation daemon for headless servers."""
+
+__version__ = "0.1.0"

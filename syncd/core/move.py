@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from syncd.core.change import unread_sides
 from syncd.core.conflict import ConflictRecord, draft
 from syncd.core.entry import Entry, Kind, Side
+from syncd.core.evidence import find_renamed, is_same_kind
 from syncd.core.path import ancestors, is_beneath, is_within, parent
 from syncd.core.reason import Reason
-from syncd.core.reconcile import Outcome, Verb, leave
+from syncd.core.reconcile import Outcome, Verb, compare, leave
 from syncd.core.rules import Policy, Rules
 from syncd.core.state import PathState
 
@@ -70,7 +72,7 @@ def upgrade(
     side, path, to)`: would every unsynced child keep its verdict?
     """
     by_path = {outcome.path: outcome for outcome in outcomes}
-    renamed = _find(by_path)
+    renamed = find_renamed(by_path)
     if not renamed:
         return MoveUpgrade((), tuple(outcomes))
     merged = _adopt_same(by_path, renamed)
@@ -113,80 +115,35 @@ def _beside(
     return tuple(kept)
 
 
-# Evidence.
-
-
-def _find(by_path: Mapping[bytes, Outcome]) -> dict[bytes, dict[Side, bytes]]:
-    """For each base row that is elsewhere now: where, by side."""
-    found: dict[bytes, dict[Side, bytes]] = {}
-    for side in Side:
-        by_node = {
-            outcome.state.node(side): path
-            for path, outcome in by_path.items()
-            if outcome.state.node(side) and outcome.state.at(side) is not None
-        }
-        used = set()
-        for path, outcome in by_path.items():
-            state = outcome.state
-            to = by_node.get(state.base_node(side)) if state.base is not None else None
-            if to is not None and to != path and _is_same_kind(by_path[to].state.at(side), state.base):
-                found.setdefault(path, {})[side] = to
-                used.add(to)
-        for path, to in _by_digest(by_path, side, used, found):
-            found.setdefault(path, {})[side] = to
-    return found
-
-
-def _by_digest(
-    by_path: Mapping[bytes, Outcome],
-    side: Side,
-    used: set[bytes],
-    found: Mapping[bytes, Mapping[Side, bytes]],
-) -> list[tuple[bytes, bytes]]:
-    """Files that vanished and files that appeared with one digest, where it is one of each."""
-    lost: dict[bytes, list[bytes]] = {}
-    new: dict[bytes, list[bytes]] = {}
-    for path, outcome in by_path.items():
-        state = outcome.state
-        entry, base = state.at(side), state.base
-        if base is not None and entry is None:
-            if side not in found.get(path, {}) and not state.is_unknown(side) and _is_telling(base):
-                lost.setdefault(base.digest or b"", []).append(path)
-        elif base is None and entry is not None and path not in used and _is_telling(entry):
-            new.setdefault(entry.digest or b"", []).append(path)
-    return [
-        (paths[0], new[digest][0])
-        for digest, paths in lost.items()
-        if len(paths) == 1 and len(new.get(digest, ())) == 1
-    ]
-
-
-def _is_telling(entry: Entry) -> bool:
-    return entry.kind is Kind.FILE and entry.size > 0 and entry.digest is not None
-
-
-def _is_same_kind(entry: Entry | None, base: Entry | None) -> bool:
-    return entry is not None and base is not None and entry.kind is base.kind
-
-
 # What becomes of one renamed base row.
 
 
 def _adopt_same(
     by_path: Mapping[bytes, Outcome], renamed: Mapping[bytes, Mapping[Side, bytes]]
 ) -> dict[bytes, Outcome]:
-    """Both sides renamed to one name: the base goes there too, with its old entry."""
+    """Both sides renamed to one name: the base goes there too, with its old entry.
+
+    What was not read since it changed is read first, and the base row waits: adopting must not make new
+    content pass for the old.
+    """
     merged = {}
     for path, where in renamed.items():
         names = set(where.values())
         if len(where) < 2 or len(names) > 1:
             continue
         outcome = by_path[names.pop()]
-        state, old = outcome.state, by_path[path].state
-        is_same = all(_is_same_kind(state.at(side), old.base) for side in Side)
-        if is_same and state.base is None and outcome.verb not in (Verb.ADOPT, Verb.NOTHING):
+        state, old = outcome.state, by_path[path]
+        is_same = all(is_same_kind(state.at(side), old.state.base) for side in Side)
+        if not is_same or state.base is not None or outcome.verb in (Verb.ADOPT, Verb.NOTHING):
+            continue
+        unread = unread_sides(state)
+        if unread and old.state.base is not None and old.state.base.digest is not None:
+            merged[state.path] = compare(state, unread)
+            if old.verb is Verb.FORGET:
+                merged[path] = leave(old.state, Reason.PENDING)
+        else:
             merged[state.path] = Outcome(
-                state, Verb.ADOPT, None, old.base, Reason.MOVED, is_unverified=old.unverified
+                state, Verb.ADOPT, None, old.state.base, Reason.MOVED, is_unverified=old.state.unverified
             )
     return merged
 
@@ -203,7 +160,7 @@ def _propose(
     side, to = next(iter(where.items()))
     other = side.other
     expect = state.at(other)
-    if expect is None or not _is_same_kind(expect, state.base):
+    if expect is None or not is_same_kind(expect, state.base):
         return None
     if mode.may_write(other) and mode.may_delete(other):
         return MoveOutcome(other, path, to, expect, path)

@@ -3,12 +3,10 @@
 import errno
 import fcntl
 import os
-import platform
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -26,9 +24,9 @@ from syncd.daemon.config import Config, ConfigInvalid, PairConfig, load_config
 from syncd.daemon.config_write import keep_last_good
 from syncd.daemon.logging import LogRing
 from syncd.daemon.pair import Pair
+from syncd.daemon.publishing import devices
 from syncd.daemon.service import Notifier
 from syncd.daemon.supervisor import Changes, ScanSlots, Supervisor
-from syncd.sync.settings import Publish
 
 STOP_S = 9.0
 """Everything must have ended by then; systemd gives ten seconds and more."""
@@ -48,9 +46,7 @@ class DaemonLock:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise NeedsUser(
-                Reason.STATE_UNWRITABLE, f"{self._path.parent}: {error.strerror}"
-            ) from error
+            raise NeedsUser(Reason.STATE_UNWRITABLE, f"{self._path.parent}: {error.strerror}") from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -139,21 +135,12 @@ class App:
         except OSError as error:
             log.warning("config.not_kept", detail=error.strerror)
 
-    def publisher(self, name: str) -> Publish:
-        """The pair's voice: events for followers, notable ones for the log."""
-
-        def publish(kind: str, path: bytes | None = None, /, **data: object) -> None:
-            plain = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
-            self.hub.publish(kind, pair=name, path=path, data=plain)
-            level = log.warning if kind in WARNINGS else log.info if kind in NOTABLE else log.debug
-            level(kind, pair=name, path=path, **plain)
-
-        return publish
-
     @asynccontextmanager
     async def _build(self, config: PairConfig) -> AsyncIterator[Pair]:
         slot = self.slots.slot(lambda: devices(config))
-        async with build_pair(config, self.config.daemon.state_dir, self.publisher(config.name), slot) as pair:
+        async with build_pair(
+            config, self.config.daemon.state_dir, self.publisher(config.name), slot
+        ) as pair:
             yield pair
 
     async def run(self, listener: Listener) -> None:
@@ -210,23 +197,6 @@ class App:
         counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return counted or "no pairs"
 
-    @property
-    def platform(self) -> str:
-        return f"{platform.system()} {platform.release()} {platform.machine()}"
-
-
-WARNINGS = frozenset({"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found"})
-NOTABLE = frozenset({"pair.state", "path.reported", "rules.changed"})
-
-
-def devices(config: PairConfig) -> list[int]:
-    """The devices that a pair's roots are on now."""
-    found = []
-    for root in (config.source, config.destination):
-        with suppress(OSError):
-            found.append(os.stat(root).st_dev)
-    return found
-
 
 def open_listener(config: Config, environment: dict[str, str]) -> Listener:
     """The socket that the service manager passed, or one of our own. Raises SyncdError."""
@@ -247,6 +217,3 @@ async def run_daemon(source: ConfigSource, config: Config, ring: LogRing) -> Non
         listener = open_listener(config, dict(os.environ))
         await App(source, config, ring).run(listener)
 
-
-Building = AbstractAsyncContextManager[Pair]
-PYTHON = sys.version.split()[0]

@@ -1,11 +1,14 @@
 """What the next turn of a pair has to do, and who waits for it. Pure bookkeeping on the event loop."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import msgspec
 
 from syncd.core.entry import Side
+from syncd.core.error import SyncdError
+from syncd.sync.cycle import Cycle
 from syncd.sync.settings import BOTH
 
 
@@ -14,6 +17,24 @@ class Ticket:
 
     def __init__(self) -> None:
         self.done = anyio.Event()
+
+
+class Errand:
+    """Something that a client asks for and that only the pair's own task may do."""
+
+    def __init__(self, job: Callable[[Cycle], Awaitable[object]]) -> None:
+        self.job = job
+        self.done = anyio.Event()
+        self.answer: object = None
+        self.error: SyncdError | None = None
+
+    async def run(self, cycle: Cycle) -> None:
+        try:
+            self.answer = await self.job(cycle)
+        except SyncdError as error:
+            self.error = error
+        finally:
+            self.done.set()
 
 
 def both() -> dict[Side, set[bytes]]:
@@ -48,6 +69,19 @@ class Attention:
         self._later: list[tuple[int, Side, tuple[bytes, ...]]] = []
         self._ask_at_ns: int | None = None
         self._event = anyio.Event()
+        self._errands: deque[Errand] = deque()
+
+    def run_errand(self, errand: Errand) -> None:
+        self._errands.append(errand)
+        self.wake()
+
+    async def run_errands(self, cycle: Cycle) -> int:
+        """Do what clients asked for; how many there were."""
+        count = 0
+        while self._errands:
+            await self._errands.popleft().run(cycle)
+            count += 1
+        return count
 
     def wake(self) -> None:
         self._event.set()
@@ -117,14 +151,13 @@ class Attention:
         self._next.tickets.clear()
         self._next.flushes = self._next.retries_all = False
 
-    def answer_held(self) -> None:
-        self.give_up()
-
     async def sleep_until(self, deadline_ns: int | None) -> None:
         """Until woken or until a monotonic time (in ns of the loop's clock)."""
+        if self._errands:
+            return
         if deadline_ns is None:
             await self._event.wait()
         else:
-            with anyio.move_on_at(deadline_ns / 1e9):
+            with anyio.move_on_after(max(0.0, deadline_ns / 1e9 - anyio.current_time())):
                 await self._event.wait()
         self._event = anyio.Event()

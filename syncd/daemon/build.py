@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -27,12 +27,10 @@ from syncd.sync.cycle import Cycle
 from syncd.sync.settings import BOTH, PairSettings, Publish, World
 from syncd.tree.port import Tree
 from syncd.tree.registry import make_tree
-from syncd.watch import make_watcher
+from syncd.watch.make import make_watcher
 from syncd.watch.port import Watcher
 
 log = structlog.get_logger("syncd.pair")
-
-POLL_FALLBACK_S = 15.0
 
 
 class SystemClock:
@@ -136,14 +134,17 @@ def trees_of(config: PairConfig, *, is_rehearsal: bool = False) -> dict[Side, Tr
     }
 
 
-def watchers_of(config: PairConfig) -> dict[Side, Watcher]:
-    """A watcher for each root. Unreliable file systems are polled."""
-    roots = {Side.SOURCE: config.source, Side.DESTINATION: config.destination}
+def watchers_of(config: PairConfig, trees: Mapping[Side, Tree]) -> dict[Side, Watcher]:
+    """A watcher for each root that was opened. Unreliable file systems are polled."""
     return {
         side: make_watcher(
-            root, settle_s=config.settle_s, is_written=config.mode.may_write(side), poll_s=POLL_FALLBACK_S
+            config.source if side is Side.SOURCE else config.destination,
+            settle_s=config.settle_s,
+            capabilities=trees[side].capabilities,
+            is_written=config.mode.may_write(side),
+            cross_mounts=config.cross_mounts,
         )
-        for side, root in roots.items()
+        for side in BOTH
     }
 
 
@@ -164,7 +165,7 @@ async def build_pair(
             )
             yield Pair(
                 cycle,
-                watchers_of(config),
+                lambda: watchers_of(config, cycle.trees),
                 timing,
                 world,
                 scan_slot,

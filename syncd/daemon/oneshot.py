@@ -161,4 +161,3 @@ async def risk(config: PairConfig, cycle: Cycle) -> str:
         f"{counts}; both are merged and nothing is deleted"
         f" (initial = {larger.word}-wins would make the {larger.word} authoritative)"
     )
-

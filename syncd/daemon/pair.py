@@ -6,10 +6,12 @@ configuration types here: the supervisor translates.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar, cast
 
 import anyio
+import anyio.abc
 import msgspec
 import structlog
 
@@ -18,8 +20,8 @@ from syncd.core.error import NeedsUser, StaleError, TransientError
 from syncd.core.lifecycle import Event as LifecycleEvent
 from syncd.core.lifecycle import PairState, next_state
 from syncd.core.reason import Reason
-from syncd.core.settle import SettleQueue
-from syncd.daemon.attention import Attention, Ticket
+from syncd.core.settle import Due, SettleQueue
+from syncd.daemon.attention import Attention, Demand, Errand, Ticket
 from syncd.daemon.overview import Overview, WaitOutcome, overview
 from syncd.sync.cycle import Cycle, Report
 from syncd.sync.observe import Observation
@@ -32,6 +34,8 @@ RETRY_MOST_S = 600.0
 COOKIE_TIMEOUT_S = 5.0
 STUCK_S = 600
 """A call to a file system that takes longer is taken for one that never returns."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger("syncd.pair")
 
@@ -50,7 +54,7 @@ class Pair:
     def __init__(
         self,
         cycle: Cycle,
-        watchers: Mapping[Side, Watcher],
+        make_watchers: Callable[[], Mapping[Side, Watcher]],
         timing: Timing,
         world: World,
         scan_slot: Callable[[], AbstractAsyncContextManager[object]],
@@ -60,15 +64,20 @@ class Pair:
     ) -> None:
         self.name = cycle.settings.name
         self.cycle = cycle
-        self.watchers = watchers
+        self.watchers: Mapping[Side, Watcher] = {}
+        """Made anew whenever the roots have been opened: empty before."""
         self.state = PairState.STARTING
         self.trouble: NeedsUser | TransientError | None = None
         self.last_synced_ns: int | None = None
         self.next_attempt_ns: int | None = None
         self.overview = Overview()
         self._is_busy = False
+        self._busy_since_ns: int | None = None
         self._pulse: tuple[object, ...] = ()
         self._pulse_at_ns = 0
+        self._make_watchers = make_watchers
+        self._watching: anyio.CancelScope | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
         self._timing = timing
         self._world = world
         self._scan_slot = scan_slot
@@ -80,6 +89,8 @@ class Pair:
         self._adopts = adopts
         self._attempt = 0
         self._rescan_at_ns: int | None = None
+        self._retry_at_ns = 0
+        self._has_scanned = False
 
     # What others may call.
 
@@ -91,6 +102,11 @@ class Pair:
     def pause(self) -> None:
         self._is_paused = True
         self._attention.wake()
+
+    async def paused_now(self) -> None:
+        """Return once the pair rests (the step at hand is finished), or was resumed meanwhile."""
+        while self._is_paused and self.state is not PairState.PAUSED and not self._is_stopping:
+            await anyio.sleep(0.02)
 
     def resume(self) -> None:
         self._is_paused = False
@@ -133,8 +149,8 @@ class Pair:
         missed = []
 
         async def ask(side: Side) -> None:
-            watcher = self.watchers[side]
-            if not watcher.is_alive or not await watcher.cookie(COOKIE_TIMEOUT_S):
+            watcher = self.watchers.get(side)
+            if watcher is None or not watcher.is_alive or not await watcher.cookie(COOKIE_TIMEOUT_S):
                 missed.append(side)
 
         async with anyio.create_task_group() as tasks:
@@ -146,11 +162,35 @@ class Pair:
         await ticket.done.wait()
         return self.overview.outcome(self.state)
 
+    async def errand(self, job: Callable[[Cycle], Awaitable[T]]) -> T:
+        """Run `job` in the pair's own task, between turns: the only way to change anything from outside."""
+        errand = Errand(job)
+        self._attention.run_errand(errand)
+        await errand.done.wait()
+        if errand.error is not None:
+            raise errand.error
+        return cast(T, errand.answer)
+
+    @property
+    def settling(self) -> int:
+        """Paths that wait in the debounce queues."""
+        return sum(map(len, self._queues.values()))
+
+    def is_settling(self, path: bytes) -> bool:
+        """Does an event for this path, or for a directory above it, wait to settle?"""
+        return any(queue.holds(path) for queue in self._queues.values())
+
+    def oldest_change_ns(self) -> int | None:
+        """Wall time of the oldest change that is known and not yet dealt with."""
+        return self._busy_since_ns if self._is_busy or self.settling else None
+
     def deliver(self, side: Side) -> Callable[[Sequence[Event]], None]:
         """The entrance for a watcher's events."""
 
         def take(events: Sequence[Event]) -> None:
             now = self._world.clock.monotonic_ns()
+            if not self.settling and not self._is_busy:
+                self._busy_since_ns = self._world.clock.now_ns()
             for event in events:
                 self._take(side, event, now)
             self._attention.wake()
@@ -178,30 +218,52 @@ class Pair:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until stopped or cancelled. Raises what only the supervisor can judge (bugs, damaged state)."""
         async with anyio.create_task_group() as tasks:
-            for side in BOTH:
-                await tasks.start(self.watchers[side].run, self.deliver(side))
+            self._tasks = tasks
             task_status.started()
             self._attention.scan_all()
             while not self._is_stopping:
                 await self._turn()
             tasks.cancel_scope.cancel()
 
+    async def _open(self) -> None:
+        """Open the roots, then watch them: what changes from now on is seen by the scan or by a watcher."""
+        await self.cycle.open(adopts=self._adopts)
+        self._is_open, self._adopts = True, False
+        if self._watching is not None:
+            self._watching.cancel()
+        self.watchers = self._make_watchers()
+        if self._tasks is not None:
+            await self._tasks.start(self._watch)
+
+    async def _watch(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Run the watchers of both sides until the roots are opened again."""
+        with anyio.CancelScope() as self._watching:
+            async with anyio.create_task_group() as tasks:
+                for side, watcher in self.watchers.items():
+                    await tasks.start(watcher.run, self.deliver(side))
+                task_status.started()
+
     async def _turn(self) -> None:
         """One step of the life of a pair: wait for work, do it, judge what went wrong."""
-        self._is_busy = False
         if self._is_paused:
             await self._rest_paused()
             return
         await self._attention.sleep_until(self._next_deadline())
-        if self._is_stopping or self._is_paused or not self._has_work():
+        if await self._attention.run_errands(self.cycle) or self._is_stopping or self._is_paused:
+            return
+        if not self._has_work():
             return
         self._is_busy = True
+        self._busy_since_ns = self._busy_since_ns or self._world.clock.now_ns()
         try:
             await self._work()
         except StaleError:
             self._attention.scan_all()
         except (NeedsUser, TransientError) as error:
             await self._endure(error)
+        finally:
+            self._is_busy = False
+            self._busy_since_ns = self._world.clock.now_ns() if self.settling else None
 
     async def _rest_paused(self) -> None:
         self._enter(LifecycleEvent.PAUSE)
@@ -209,6 +271,7 @@ class Pair:
         await self._refresh()
         while self._is_paused and not self._is_stopping:
             await self._attention.sleep_until(None)
+            await self._attention.run_errands(self.cycle)
         if not self._is_stopping:
             self._enter(LifecycleEvent.RESUME)
             self._attention.scan_all()
@@ -239,59 +302,59 @@ class Pair:
         """Observe what is due, synchronise, answer those who asked."""
         now = self._world.clock.monotonic_ns()
         demand = self._attention.take(now)
-        if not self._is_open:
-            await self.cycle.open(adopts=self._adopts)
-            self._is_open, self._adopts = True, False
-            demand.scans_all = True
-        if self._rescan_at_ns is not None and now >= self._rescan_at_ns:
-            demand.scans_all = True
         try:
-            await self._observe(demand.scans_all, demand.looks, demand.scans, now, flush=demand.flushes)
+            if not self._is_open:
+                await self._open()
+                demand.scans_all = True
+            if self._rescan_at_ns is not None and now >= self._rescan_at_ns:
+                demand.scans_all = True
+            await self._observe(demand, now)
             self._enter(LifecycleEvent.WORK_FOUND)
             report = await self.cycle.synchronise(self._should_stop, retries_all=demand.retries_all)
         except BaseException:
             self._attention.put_back(demand)
             raise
         await self._conclude(report)
-        if demand.flushes and any(queue.pending for queue in self._queues.values()):
-            self._attention.put_back(demand)
-        elif report.is_stopped:
+        is_unfinished = report.is_stopped or (demand.flushes and any(map(len, self._queues.values())))
+        if is_unfinished:
             self._attention.put_back(demand)
         else:
             demand.finish()
 
-    async def _observe(
-        self,
-        scans_all: bool,
-        looks: Mapping[Side, set[bytes]],
-        scans: Mapping[Side, set[bytes]],
-        now: int,
-        *,
-        flush: bool,
-    ) -> None:
+    async def _observe(self, demand: Demand, now: int) -> None:
+        """Everything that is due: a whole scan, or what events and requests named."""
+        flush = demand.flushes
         dues = {side: queue.flush() if flush else queue.due(now) for side, queue in self._queues.items()}
-        if scans_all:
-            self._enter(LifecycleEvent.SCAN_BEGUN)
-            async with self._scan_slot():
-                seen = await self.cycle.observe_all()
-            self._schedule_rescan()
-            for side, one in zip(BOTH, seen[:2], strict=True):
-                self._follow_up(side, one, ())
-            return
-        for side, due in dues.items():
-            subtrees = {*due.subtrees, *scans[side]}
-            single = {*due.paths, *looks[side]}
-            if due.directories:
-                await self._look_around(side, due.directories)
-            if not single and not subtrees:
-                continue
-            for one in await self.cycle.observe(side, single, subtrees):
-                self._follow_up(side, one, tuple(subtrees))
+        try:
+            if demand.scans_all or any(b"" in due.subtrees for due in dues.values()):
+                await self._observe_all()
+                return
+            for side, due in dues.items():
+                await self._observe_side(side, due, demand.looks[side], demand.scans[side])
+        except BaseException:
+            self._attention.scan_all()
+            raise
 
-    async def _look_around(self, side: Side, directories: Sequence[bytes]) -> None:
-        """Directories in which much happened are listed, not walked."""
-        for one in await self.cycle.observe(side, (), directories, recursive=False):
-            self._follow_up(side, one, ())
+    async def _observe_all(self) -> None:
+        self._enter(LifecycleEvent.SCAN_BEGUN)
+        async with self._scan_slot():
+            seen = await self.cycle.observe_all()
+        self._enter(LifecycleEvent.SCAN_DONE)
+        self._schedule_rescan()
+        for side, one in seen.items():
+            # The watcher is older than the first scan: only a later one can meet half-made directories.
+            self._follow_up(side, one if self._has_scanned else one.without_directories(), ())
+        self._has_scanned = True
+        await self.cycle.expire_trash()
+
+    async def _observe_side(self, side: Side, due: Due, looks: set[bytes], scans: set[bytes]) -> None:
+        """Directories in which much happened are listed, subtrees are walked, single paths looked at."""
+        if due.directories:
+            self._follow_up(side, await self.cycle.observe(side, (), due.directories, recursive=False), ())
+        subtrees = {*due.subtrees, *scans}
+        single = {*due.paths, *looks, *subtrees} - {b""}
+        if single or subtrees:
+            self._follow_up(side, await self.cycle.observe(side, single, subtrees), tuple(subtrees))
 
     def _follow_up(self, side: Side, seen: Observation, scanned: tuple[bytes, ...]) -> None:
         """A new directory is scanned until a pass finds nothing new; racy paths are looked at once more."""
@@ -299,7 +362,7 @@ class Pair:
         queue = self._queues[side]
         for path in seen.new_directories:
             queue.push(path, now, is_subtree=True)
-        if seen.changed and self.watchers[side].is_alive:
+        if seen.changed:
             for path in scanned:
                 if path:
                     queue.push(path, now, is_subtree=True)
@@ -317,12 +380,17 @@ class Pair:
 
     async def _conclude(self, report: Report) -> None:
         """A turn went through: nothing is wrong with the pair as a whole."""
+        if self.trouble is not None:
+            self._world.publish("pair.recovered", None, reason=self.trouble.reason.value)
+            log.info("pair.recovered", pair=self.name, reason=self.trouble.reason.value)
         self.trouble = None
         self._attempt = 0
         await self._refresh()
         if report.hold is not None:
             self._enter(LifecycleEvent.HOLD)
         elif not report.is_stopped:
+            if self.state is PairState.HELD:
+                self._enter(LifecycleEvent.HOLD_RELEASED)
             self._enter(LifecycleEvent.WORK_DONE)
             if not self.overview.waiting:
                 self.last_synced_ns = self._world.clock.now_ns()
@@ -343,13 +411,14 @@ class Pair:
         if isinstance(error, NeedsUser):
             self._is_open = False
             self._retry_at_ns = now + int(ROOT_POLL_S * 1e9)
-            self._enter(LifecycleEvent.HOLD)
+            is_root = error.reason in (Reason.ROOT_MISSING, Reason.ROOT_CHANGED)
+            self._enter(LifecycleEvent.ROOT_LOST if is_root else LifecycleEvent.HOLD)
         else:
             pause = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(self._attempt - 1, 10))
             self._retry_at_ns = now + int(pause * 1e9)
             self._enter(LifecycleEvent.ERROR)
         self._attention.scan_all()
-        self._attention.answer_held()
+        self._attention.give_up()
         if is_new:
             self._world.publish("pair.troubled", None, reason=error.reason.value, detail=error.detail)
             log.warning("pair.troubled", pair=self.name, reason=error.reason.value, detail=error.detail)
@@ -361,8 +430,7 @@ class Pair:
         return self._is_paused or self._is_stopping
 
     def _enter(self, event: LifecycleEvent) -> None:
-        state = next_state(self.state, event)
+        state = next_state(self.state, event).state
         if state is not self.state:
             self.state = state
             self._world.publish("pair.state", None, state=state.value)
-

@@ -59,8 +59,10 @@ class Supervised:
             return PairState.FAILED
         if self.pair is not None:
             return self.pair.state
-        return PairState.HELD if isinstance(self.trouble, NeedsUser) else (
-            PairState.WAITING if self.trouble is not None else PairState.STARTING
+        return (
+            PairState.HELD
+            if isinstance(self.trouble, NeedsUser)
+            else (PairState.WAITING if self.trouble is not None else PairState.STARTING)
         )
 
 
@@ -115,7 +117,9 @@ class Supervisor:
         wanted: Mapping[str, PairConfig] = {config.name: config for config in pairs}
         removed = [name for name in self.pairs if name not in wanted]
         changed = [
-            name for name, one in self.pairs.items() if name in wanted and not one.config.is_same(wanted[name])
+            name
+            for name, one in self.pairs.items()
+            if name in wanted and not one.config.is_same(wanted[name])
         ]
         added = [name for name in wanted if name not in self.pairs]
         async with anyio.create_task_group() as tasks:

@@ -152,3 +152,41 @@ def prune(db: sqlite3.Connection, before_ns: int, pinned: frozenset[str] = froze
     db.executemany("DELETE FROM actions WHERE batch_id = ?", dropped)
     db.executemany("DELETE FROM batches WHERE batch_id = ?", dropped)
     return len(dropped)
+
+
+class HistoryRow(msgspec.Struct, frozen=True, gc=False):
+    """One journaled action with its number, as `syncctl history` pages through them."""
+
+    entry_id: int
+    batch: str
+    at_ns: int
+    verb: str
+    side: Side
+    path: bytes
+    other_path: bytes | None
+    size: int
+    trash: TrashRef | None
+
+
+def page(
+    db: sqlite3.Connection, limit: int, *, before: int | None = None, beneath: bytes | None = None
+) -> list[HistoryRow]:
+    """Actions, the newest first: those older than number `before`, at and beneath a path where one is named."""
+    rows = db.execute(
+        "SELECT a.action_id, b.name, a.at_ns, a.verb, a.side, a.path, a.other_path, a.size, a.trash_batch,"
+        " a.trash_slot FROM actions a JOIN batches b USING (batch_id)"
+        " WHERE (:before IS NULL OR a.action_id < :before)"
+        " AND (:path IS NULL OR a.path = :path OR a.other_path = :path"
+        " OR (a.path > :path || x'2f' AND a.path < :path || x'30') OR :path = x'')"
+        " ORDER BY a.action_id DESC LIMIT :limit",
+        {"before": before, "path": beneath, "limit": limit},
+    )
+    return [_history_row(row) for row in rows]
+
+
+def _history_row(
+    row: tuple[int, str, int, int, int, bytes, bytes | None, int, str | None, str | None],
+) -> HistoryRow:
+    entry_id, batch, at_ns, verb, side, path, other, size, trash_batch, slot = row
+    trash = TrashRef(Side(side), trash_batch, slot) if trash_batch is not None and slot is not None else None
+    return HistoryRow(entry_id, batch, at_ns, VERBS[verb], Side(side), path, other, size, trash)

@@ -4,11 +4,11 @@ Plain functions over a connection, run by `Database.read` and `Database.write`; 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from syncd.core import path as paths
 from syncd.core.action import Level
-from syncd.core.conflict import ConflictRecord
+from syncd.core.conflict import OPEN, ConflictRecord
 from syncd.core.entry import Kind, Side
 from syncd.core.filter import Filter
 from syncd.core.guard import Hold
@@ -18,7 +18,7 @@ from syncd.core.plan import Plan, make
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome
 from syncd.core.rules import Rules
-from syncd.index import base, conflicts, feed, meta, nodes, pending, records, results
+from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results
 from syncd.index.dirty import DirtyPath
 from syncd.sync.observe import Observation
 from syncd.sync.settings import BOTH
@@ -26,14 +26,22 @@ from syncd.sync.settings import BOTH
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
 
-OBSERVED = (Reason.UNREADABLE, Reason.IO_ERROR, Reason.OTHER_FILESYSTEM, Reason.RESERVED_NAME, Reason.CHANGING)
+OBSERVED = (
+    Reason.UNREADABLE,
+    Reason.IO_ERROR,
+    Reason.OTHER_FILESYSTEM,
+    Reason.RESERVED_NAME,
+    Reason.CHANGING,
+)
 """Issues that an observation finds, and takes back when it finds them gone."""
 
 MAX_VERDICTS = 10_000
 """Unsynchronised names that are judged before a directory is rather moved child by child."""
 
 
-def plan_moves(db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter) -> Plan | None:
+def plan_moves(
+    db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter
+) -> Plan | None:
     """Only the renames of directories among `outcomes`; None when there is none."""
     found = upgrade(outcomes, rules, exists_in(db), movable_in(db, ignore))
     moves = [move for move in found.moves if move.expect.kind is Kind.DIRECTORY]
@@ -110,31 +118,34 @@ def store_verdicts(
     """
     results.adopt(db, plan.adopt)
     results.forget(db, plan.forget)
-    new = [record for record in plan.conflicts if record.state == "open" and record.loser_copy is None]
-    fresh = [record for record in new if conflicts.put(db, record)]
-    held = {item.path: item for item in hold.destructive} if hold is not None else {}
+    fresh = [record for record in open_drafts(plan) if conflicts.get(db, record.id) is None]
+    for record in open_drafts(plan):
+        conflicts.put(db, record)
     unsettled = {outcome.path for outcome in outcomes}
-    clear_settled(db, scope, unsettled, held.keys())
+    held = {item.path for item in hold.destructive} if hold is not None else set()
+    clear_settled(db, scope, unsettled, held)
     if hold is not None:
         pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
     settle_conflicts(db, scope, unsettled)
     return fresh
 
 
+def open_drafts(plan: Plan) -> list[ConflictRecord]:
+    """The conflicts that nothing is done about: they wait for a person."""
+    return [record for record in plan.conflicts if record.state == OPEN and record.loser_copy is None]
+
+
 def clear_settled(
-    db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes], held: Iterable[bytes]
+    db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes], held: set[bytes]
 ) -> None:
     """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
-    still_held = set(held)
-    gone = []
-    for row in pending.list_all(db):
-        if row.is_held:
-            is_over = row.path not in still_held
+    for row in pending.listed(db):
+        if row.reason in pending.HELD:
+            is_over = row.path not in held
         else:
             is_over = row.path not in unsettled and row.reason not in OBSERVED
         if is_over and is_within_scope(row.path, scope):
-            gone.append(row.path)
-    pending.clear(db, gone)
+            pending.clear(db, row.path)
 
 
 def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
@@ -144,7 +155,7 @@ def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
 
 def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes]) -> None:
     """A manual conflict is over when its path is in sync, a kept copy when the copy is gone."""
-    for record in conflicts.list_open(db):
+    for record in conflicts.listed(db, only_open=True):
         if record.loser_copy is not None:
             is_over = all(nodes.find(db, side, record.loser_copy) is None for side in BOTH)
             is_over = is_over and is_within_scope(record.loser_copy, scope)
@@ -152,6 +163,7 @@ def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettl
             is_over = record.path not in unsettled and is_within_scope(record.path, scope)
         if is_over:
             conflicts.settle(db, record.id)
+            choices.forget(db, record.path)
 
 
 def store_problems(
@@ -161,15 +173,9 @@ def store_problems(
     found = {path for path, _, _ in seen.problems}
     for path, reason, detail in seen.problems:
         pending.put(db, path, side, reason, detail, now_ns)
-    gone = [
-        row.path
-        for row in pending.list_all(db)
-        if row.side is side
-        and row.reason in OBSERVED
-        and row.path not in found
-        and any(paths.is_within(row.path, above) for above in scanned)
-    ]
-    pending.clear(db, gone)
+    for row in pending.by_reason(db, OBSERVED, side):
+        if row.path not in found and any(paths.is_within(row.path, above) for above in scanned):
+            pending.clear(db, row.path)
 
 
 def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], bool], stamp: str) -> None:
@@ -178,13 +184,10 @@ def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], b
     meta.set_rules(db, stamp)
 
 
-def acknowledge(
-    db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int
-) -> None:
+def acknowledge(db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int) -> None:
     """Everything up to `seq` was reconciled to the end."""
     feed.ack(db, READER, seq)
     feed.compact(db, now_ns)
     meta.set_rules(db, stamp)
     if is_first_sync_done:
         meta.set_first_sync_done(db)
-

@@ -15,7 +15,7 @@ from syncd.core.filter import Filter
 from syncd.core.guard import Hold
 from syncd.core.plan import Plan, destructive
 from syncd.core.rules import Initial, Rules
-from syncd.index import conflicts, dirty, feed, nodes
+from syncd.index import choices, conflicts, dirty, feed, nodes
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping
@@ -59,7 +59,9 @@ class Cycle:
         self.trees = trees
         self.progress = Progress()
         self.hold: Hold | None = None
-        self._world = world
+        self.rejected_plan = ""
+        """The held plan that a person wants to hear no more of."""
+        self.world = world
         self._observers = {side: Observer(database, trees[side], side) for side in BOTH}
         self._gatherer = Gatherer(database, trees, world, self.progress)
         self._executor = Executor(database, trees, world, settings, self.progress)
@@ -136,7 +138,7 @@ class Cycle:
         if scans:
             listed = await observer.scan(self.filter, scans, recursive=recursive)
             seen = seen.plus(listed)
-        now_ns = self._world.clock.now_ns()
+        now_ns = self.world.clock.now_ns()
         scope = (*scans, *looks)
         if seen.problems or scope:
             await self.database.write(bookkeeping.store_problems, side, seen, scope, now_ns)
@@ -146,7 +148,7 @@ class Cycle:
         """Take changed ignore files into force; True when the rules differ, so that all must be observed."""
         if not await self._ignoring.reload():
             return False
-        self._world.publish("rules.changed", None, fingerprint=self.filter.fingerprint)
+        self.world.publish("rules.changed", None, fingerprint=self.filter.fingerprint)
         self._opened.rules_changed = self._reconciles_all = True
         return True
 
@@ -178,7 +180,7 @@ class Cycle:
 
     async def _round(self, report: Report, stop: Callable[[], bool], retries_all: bool) -> bool:
         """One pass from dirty paths to stored results. True when nothing is left for another one."""
-        now_ns = self._world.clock.now_ns()
+        now_ns = self.world.clock.now_ns()
         scope = await self._scope(now_ns if report.rounds == 1 else None, retries_all and report.rounds == 1)
         if not scope:
             self._position = await self.database.read(feed.head)
@@ -186,8 +188,8 @@ class Cycle:
         rules = self._rules(now_ns)
         if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
             return False
-        choices = await self.database.read(conflicts.resolutions)
-        gathered = await self._gatherer.gather(scope, rules, choices)
+        chosen = await self.database.read(choices.choices)
+        gathered = await self._gatherer.gather(scope, rules, chosen)
         plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
         plan = await self._guard(plan, report)
         await self._store_verdicts(gathered, plan, scope, report, now_ns)
@@ -240,8 +242,9 @@ class Cycle:
         allowed, hold = await self._gate.review(
             plan, is_first_sync=self._opened.is_first_sync, is_state_lost=self._opened.is_state_lost
         )
-        if hold is not None and (self.hold is None or self.hold.plan_id != hold.plan_id):
-            self._world.publish("pair.held", None, reason=hold.reason.value, plan_id=hold.plan_id)
+        is_news = hold is not None and (self.hold is None or self.hold.plan_id != hold.plan_id)
+        if hold is not None and is_news and hold.plan_id != self.rejected_plan:
+            self.world.publish("pair.held", None, reason=hold.reason.value, plan_id=hold.plan_id)
         report.hold = self.hold = hold
         return allowed
 
@@ -252,7 +255,7 @@ class Cycle:
             bookkeeping.store_verdicts, plan, scope, gathered.outcomes, report.hold, now_ns
         )
         for record in found:
-            self._world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)
+            self.world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)
 
     async def _execute(self, plan: Plan, report: Report, stop: Callable[[], bool]) -> Tally:
         if destructive(plan):
@@ -282,7 +285,7 @@ class Cycle:
             return
         stamp = rules_of(self.settings, self.filter)
         await self.database.write(
-            bookkeeping.acknowledge, self._position, first_done, stamp, self._world.clock.now_ns()
+            bookkeeping.acknowledge, self._position, first_done, stamp, self.world.clock.now_ns()
         )
         if first_done:
             self._opened.is_first_sync = self._opened.is_state_lost = False
@@ -306,9 +309,13 @@ class Cycle:
 
     # Asked by the pair and by status.
 
+    def look_again(self, path: bytes) -> None:
+        """Reconcile `path` in the next cycle, though nothing happened to it."""
+        self._again.append(DirtyPath(path, is_deep=False))
+
     def rules(self) -> Rules:
         """The rules as they are now, for explanations."""
-        return self._rules(self._world.clock.now_ns())
+        return self._rules(self.world.clock.now_ns())
 
     async def totals(self) -> dict[Side, tuple[int, int]]:
         """Visible files and bytes of each side."""

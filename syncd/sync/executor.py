@@ -85,7 +85,9 @@ class Executor:
         """Small files first, a bounded number of batches at once."""
         puts = [action for action in actions if isinstance(action, Put)]
         small = [put for put in puts if put.entry.size <= MAX_BATCH_BYTES]
-        large = sorted((put for put in puts if put.entry.size > MAX_BATCH_BYTES), key=lambda put: put.entry.size)
+        large = sorted(
+            (put for put in puts if put.entry.size > MAX_BATCH_BYTES), key=lambda put: put.entry.size
+        )
         async with anyio.create_task_group() as tasks:
             for batch in self._by_size(small):
                 await self._start(tasks, batch, tally, stop)

@@ -174,9 +174,7 @@ def rules_for(path: bytes, rules: Rules, resolutions: Mapping[bytes, Policy]) ->
     return rules if choice is None else msgspec.structs.replace(rules, policy=choice)
 
 
-def store_digests(
-    db: sqlite3.Connection, side: Side, read: Sequence[Digested], now_ns: int
-) -> list[bytes]:
+def store_digests(db: sqlite3.Connection, side: Side, read: Sequence[Digested], now_ns: int) -> list[bytes]:
     """Write digests whose stat is still the observed one; the others' paths are returned as stale."""
     hints = read_hints(db, [(side, item.path) for item in read])
     stale = []
@@ -192,4 +190,3 @@ def store_digests(
         else:
             nodes.learn_digest(db, node.node_id, item.digest)
     return stale
-

@@ -54,6 +54,8 @@ class IgnoreRules:
 
     async def _read(self, side: Side, directory: bytes, before: bytes | None) -> bytes | None:
         try:
-            return await self._trees[side].read_file(paths.join(directory, paths.IGNORE_FILE), MAX_IGNORE_FILE)
+            return await self._trees[side].read_file(
+                paths.join(directory, paths.IGNORE_FILE), MAX_IGNORE_FILE
+            )
         except SyncdError:
             return before

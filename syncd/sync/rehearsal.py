@@ -9,7 +9,18 @@ from itertools import count
 
 import msgspec
 
-from syncd.core.action import Action, Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, Result, SetMode
+from syncd.core.action import (
+    Action,
+    Delete,
+    Done,
+    MakeDirectory,
+    Move,
+    Put,
+    RemoveDirectory,
+    Result,
+    SetMode,
+    TrashRef,
+)
 from syncd.core.entry import Entry, Side, StatHint
 from syncd.tree.port import (
     Batch,
@@ -59,9 +70,7 @@ class Rehearsal:
         """Files that were moved in the imagination are read where they really are."""
         real = [self._real(path) for path in paths]
         read = await self._tree.digest(real)
-        return [
-            msgspec.structs.replace(item, path=path) for item, path in zip(read, paths, strict=True)
-        ]
+        return [msgspec.structs.replace(item, path=path) for item, path in zip(read, paths, strict=True)]
 
     def _real(self, path: bytes) -> bytes:
         """Follow imagined moves of the path, or of a directory above it, back to where it is."""
@@ -100,6 +109,13 @@ class Rehearsal:
 
     def _hint(self, entry: Entry) -> StatHint:
         return StatHint(next(self._inodes), entry.size, entry.mtime_ns, 0)
+
+    async def restore(self, ref: TrashRef, path: bytes) -> None:
+        """Nothing is restored in a rehearsal."""
+        del ref, path
+
+    def trash_location(self, ref: TrashRef) -> bytes | None:
+        return self._tree.trash_location(ref)
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         """Nothing expires in a rehearsal."""

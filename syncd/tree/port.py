@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from syncd.core.action import Action, Result
+from syncd.core.action import Action, Result, TrashRef
 from syncd.core.entry import Entry, Side, StatHint
 from syncd.core.identity import RootIdentity as RootIdentity
 from syncd.core.listing import Child
@@ -144,6 +144,12 @@ class Tree(Protocol):
 
     async def apply(self, batch: Batch) -> Sequence[Result]:
         """Stage, verify, sync, put in place, sync. Never raises for one step's fate."""
+
+    async def restore(self, ref: TrashRef, path: bytes) -> None:
+        """Move kept bytes from the trash to a free name. Raises PathProblem (gone, or the name is taken)."""
+
+    def trash_location(self, ref: TrashRef) -> bytes | None:
+        """The absolute file name of kept bytes on this machine, None where there is none."""
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         """Drop trash batches older than `keep_s` (file-system time; at least 24 h for space); never those

@@ -1,0 +1,36 @@
+"""A pair's voice: every event goes to whoever follows, the notable ones to the log as well."""
+
+import os
+from contextlib import suppress
+
+import structlog
+
+from syncd.control.events import EventHub
+from syncd.daemon.config import PairConfig
+from syncd.sync.settings import Publish
+
+WARNINGS = frozenset({"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found"})
+NOTABLE = frozenset({"pair.state", "path.reported", "rules.changed"})
+
+log = structlog.get_logger("syncd.pair")
+
+
+def publisher(hub: EventHub, name: str) -> Publish:
+    """The voice of the pair `name`."""
+
+    def publish(kind: str, path: bytes | None = None, /, **data: object) -> None:
+        plain = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
+        hub.publish(kind, pair=name, path=path, data=plain)
+        level = log.warning if kind in WARNINGS else log.info if kind in NOTABLE else log.debug
+        level(kind, pair=name, **({} if path is None else {"path": path}), **plain)
+
+    return publish
+
+
+def devices(config: PairConfig) -> list[int]:
+    """The devices that a pair's roots are on now."""
+    found = []
+    for root in (config.source, config.destination):
+        with suppress(OSError):
+            found.append(os.stat(root).st_dev)
+    return found
