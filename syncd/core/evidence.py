@@ -1,4 +1,4 @@
-"""What tells that a base row is elsewhere now: its node under another path, or a unique equal digest. Pure."""
+"""What tells that a base row is elsewhere: its node under another path, or a unique equal digest. Pure."""
 
 from collections.abc import Mapping
 

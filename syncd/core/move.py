@@ -18,7 +18,7 @@ from syncd.core.entry import Entry, Kind, Side
 from syncd.core.evidence import find_renamed, is_same_kind
 from syncd.core.path import ancestors, is_beneath, is_within, parent
 from syncd.core.reason import Reason
-from syncd.core.reconcile import Outcome, Verb, compare, leave
+from syncd.core.reconcile import Outcome, Verb, leave
 from syncd.core.rules import Policy, Rules
 from syncd.core.state import PathState
 
@@ -53,14 +53,6 @@ class MoveUpgrade(msgspec.Struct, frozen=True):
 
     moves: tuple[MoveOutcome, ...]
     outcomes: tuple[Outcome, ...]
-
-
-class _Renamed(msgspec.Struct, frozen=True):
-    """What one side did: the base row at `path` is at `to` now."""
-
-    side: Side
-    path: bytes
-    to: bytes
 
 
 def upgrade(
@@ -123,28 +115,25 @@ def _adopt_same(
 ) -> dict[bytes, Outcome]:
     """Both sides renamed to one name: the base goes there too, with its old entry.
 
-    What was not read since it changed is read first, and the base row waits: adopting must not make new
-    content pass for the old.
+    Where a side was not read since it changed, the row goes without its digest, as one that was judged
+    unread: new content must not pass for the old.
     """
     merged = {}
     for path, where in renamed.items():
         names = set(where.values())
-        if len(where) < 2 or len(names) > 1:
+        base = by_path[path].state.base
+        if len(where) < 2 or len(names) > 1 or base is None:
             continue
         outcome = by_path[names.pop()]
-        state, old = outcome.state, by_path[path]
-        is_same = all(is_same_kind(state.at(side), old.state.base) for side in Side)
+        state = outcome.state
+        is_same = all(is_same_kind(state.at(side), base) for side in Side)
         if not is_same or state.base is not None or outcome.verb in (Verb.ADOPT, Verb.NOTHING):
             continue
-        unread = unread_sides(state)
-        if unread and old.state.base is not None and old.state.base.digest is not None:
-            merged[state.path] = compare(state, unread)
-            if old.verb is Verb.FORGET:
-                merged[path] = leave(old.state, Reason.PENDING)
-        else:
-            merged[state.path] = Outcome(
-                state, Verb.ADOPT, None, old.state.base, Reason.MOVED, is_unverified=old.state.unverified
-            )
+        is_unread = bool(unread_sides(state))
+        if is_unread:
+            base = msgspec.structs.replace(base, digest=None)
+        is_unverified = is_unread or by_path[path].state.unverified
+        merged[state.path] = Outcome(state, Verb.ADOPT, None, base, Reason.MOVED, is_unverified=is_unverified)
     return merged
 
 

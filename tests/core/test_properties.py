@@ -114,7 +114,7 @@ def converge(model: Model, rules: Rules, seed: int = 0, *, finds_moves: bool = T
     def shuffle(actions: list[Action]) -> None:
         generator.shuffle(actions)
 
-    plans = []
+    plans: list[Plan] = []
     for _ in range(ROUNDS):
         plan = model.plan(rules, finds_moves=finds_moves)
         if not (plan.actions or plan.adopt or plan.forget or plan.compare):
