@@ -89,6 +89,10 @@ class SettleQueue:
         directory = self._directories.get(parent(path))
         return directory is not None and (directory.listed is not None or path in directory.names)
 
+    @property
+    def pending(self) -> int:
+        return len(self)
+
     def push(self, path: bytes, now_ns: int, *, disappeared: bool = False, is_subtree: bool = False) -> None:
         """Something was said about `path`: it is dirty, it has disappeared, or all beneath it is dirty.
 

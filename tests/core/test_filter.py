@@ -543,7 +543,25 @@ def test_a_list_without_rules_decides_nothing() -> None:
 
 # Git itself as the judge.
 
-SEGMENTS = "a|b|ab|*|**|***|a*|*b|a**b|?|a?|[ab]|[!a]|[^b]x|[]-]|[[]|*.b|a.b|\\a|a\\*| a".split("|")
+SEGMENTS = [
+    "a",
+    "b",
+    "ab",
+    "a.b",
+    " a",
+    "*",
+    "**",
+    "***",
+    "a*",
+    "*b",
+    "*.b",
+    "a**b",
+    "?",
+    "a?",
+    "\\a",
+    "a\\*",
+]
+SEGMENTS += ["[ab]", "[!a]", "[^b]x", "[]-]", "[[]"]
 GIT_NAMES = ["a", "b", "ab", "a.b", "aab", "c", "[", "x", "ax", "a*", " a"]
 
 
