@@ -1,0 +1,437 @@
+"""LocalTree.apply on real directories: what is kept, what is refused, what an error leaves behind."""
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from syncd.core.action import Delete, Done, Failed, MakeDirectory, Put, RemoveDirectory, SetMode, Stale
+from syncd.core.entry import Entry, Kind
+from syncd.core.reason import Reason
+from syncd.tree.local import copying, names
+from syncd.tree.local import syscalls as sc
+from syncd.tree.port import Batch, Step
+from tests.contract.localkit import OLD_NS, D, Kit, fail, kinds, mounted, needs_root
+
+
+@pytest.fixture
+async def kit(tmp_path: Path) -> Kit:
+    return await Kit(tmp_path).open()
+
+
+@pytest.fixture(params=["nameless", "named"])
+def staging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to stage: O_TMPFILE, and names in the staging directory."""
+    if request.param == "named":
+        monkeypatch.setattr(names.Nameless, "is_possible", property(lambda self: False))
+    return str(request.param)
+
+
+async def test_new_and_replaced_files_are_whole_and_carry_mode_and_stamp(kit: Kit, staging: str) -> None:
+    done = await kit.do(await kit.put(b"f", b"one", mode=0o640))
+    assert isinstance(done, Done)
+    assert done.trash is None
+    found = os.lstat(kit.at(b"f"))
+    assert (stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (0o640, OLD_NS)
+    assert done.hint is not None
+    assert (done.hint.inode, done.hint.ctime_ns) == (found.st_ino, found.st_ctime_ns)
+    replaced = await kit.do(await kit.put(b"f", b"two", mode=0o755))
+    assert isinstance(replaced, Done)
+    assert replaced.trash is not None
+    assert kit.read(b"f") == b"two"
+    assert stat.S_IMODE(os.lstat(kit.at(b"f")).st_mode) == 0o755
+    assert kit.trash() == [b"one"]
+    assert kit.leftovers() == []
+
+
+async def test_many_small_files_in_one_batch_share_a_sync(kit: Kit, staging: str) -> None:
+    steps = [await kit.put(b"f%d" % index, b"%d" % index) for index in range(20)]
+    assert kinds(await kit.run(*steps)) == ["Done"] * 20
+    assert kit.tree() == {b"f%d" % index: b"%d" % index for index in range(20)}
+    steps = [await kit.put(b"f%d" % index, b"new %d" % index) for index in range(20)]
+    assert kinds(await kit.run(*steps)) == ["Done"] * 20
+    assert kit.trash() == sorted(b"%d" % index for index in range(20))
+    assert kit.leftovers() == []
+
+
+async def test_hard_link_is_broken_and_its_other_name_unchanged(kit: Kit, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    os.link(outside, kit.at(b"f"))
+    assert isinstance(await kit.do(await kit.put(b"f", b"theirs")), Done)
+    assert outside.read_bytes() == b"mine"
+    assert kit.read(b"f") == b"theirs"
+
+
+async def test_replacement_keeps_extended_attributes(kit: Kit) -> None:
+    kit.write(b"f", b"old")
+    try:
+        os.setxattr(kit.at(b"f"), "user.colour", b"blue")
+    except OSError:
+        pytest.skip("no user xattrs here")
+    assert isinstance(await kit.do(await kit.put(b"f", b"new")), Done)
+    assert os.getxattr(kit.at(b"f"), "user.colour") == b"blue"
+
+
+async def test_replacement_keeps_the_acl(kit: Kit) -> None:
+    if shutil.which("setfacl") is None:
+        pytest.skip("setfacl is not installed")
+    kit.write(b"f", b"old")
+    if subprocess.run(["setfacl", "-m", "u:12345:r", kit.at(b"f")], check=False).returncode:
+        pytest.skip("no ACLs here")
+    assert isinstance(await kit.do(await kit.put(b"f", b"new")), Done)
+    listed = subprocess.run(["getfacl", "-cn", kit.at(b"f")], capture_output=True, check=True).stdout
+    assert b"user:12345:r--" in listed
+
+
+@needs_root
+async def test_owner_of_new_and_replaced_files(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    os.mkdir(kit.at(b"d"))
+    os.chown(kit.at(b"d"), 1234, 5678)
+    kit.write(b"old", b"1")
+    os.chown(kit.at(b"old"), 4321, 8765)
+    await kit.run(await kit.put(b"d/new", b"1"), await kit.put(b"old", b"2"))
+    await kit.do(Step(MakeDirectory(D, b"d/e", Entry(Kind.DIRECTORY, 0o750))))
+    owners = {
+        path: (os.lstat(kit.at(path)).st_uid, os.lstat(kit.at(path)).st_gid)
+        for path in (b"d/new", b"old", b"d/e")
+    }
+    assert owners == {b"d/new": (1234, 5678), b"old": (4321, 8765), b"d/e": (1234, 5678)}
+
+
+@needs_root
+@pytest.mark.parametrize(("rule", "wanted"), [("copy", (77, 88)), ("11:22", (11, 22))])
+async def test_owner_rules(tmp_path: Path, rule: str, wanted: tuple[int, int]) -> None:
+    kit = await Kit(tmp_path, owner=rule).open()
+    step = await kit.put(b"f", b"1")
+    assert isinstance(step.action, Put)
+    os.chown(os.path.join(kit.a, step.action.origin), 77, 88)
+    assert isinstance(await kit.do(step), Done)
+    found = os.lstat(kit.at(b"f"))
+    assert (found.st_uid, found.st_gid) == wanted
+
+
+def test_owner_rule_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="owner must be"):
+        Kit(tmp_path, owner="nobody")
+
+
+async def test_special_mode_bits_are_never_set(kit: Kit) -> None:
+    step = await kit.put(b"f", b"1")
+    assert isinstance(step.action, Put)
+    entry = msgspec.structs.replace(step.action.entry, mode=0o7755)
+    action = msgspec.structs.replace(step.action, entry=entry)
+    assert isinstance(await kit.do(msgspec.structs.replace(step, action=action)), Done)
+    assert stat.S_IMODE(os.lstat(kit.at(b"f")).st_mode) == 0o755
+
+
+async def test_large_file_with_holes_keeps_them(kit: Kit) -> None:
+    size = 8 << 20
+    with open(os.path.join(kit.a, b"sparse"), "wb") as file:
+        file.truncate(size)
+        file.seek(3 << 20)
+        file.write(b"x" * 5000)
+    child = await kit.child(b"sparse", kit.source)
+    assert child is not None
+    (digested,) = await kit.source.digest([b"sparse"])
+    wanted = Entry(Kind.FILE, 0o644, size, child.hint.mtime_ns, digested.digest)
+    step = Step(
+        Put(D, b"sparse", wanted, None, b"sparse"), None, kit.source.content(b"sparse", wanted, child.hint)
+    )
+    copied: list[int] = []
+    (done,) = await kit.target.apply(Batch("sparse", (step,), lambda: False, copied.append))
+    assert isinstance(done, Done)
+    assert sum(copied) <= size
+    assert kit.read(b"sparse") == bytes(3 << 20) + b"x" * 5000 + bytes(size - (3 << 20) - 5000)
+    assert os.lstat(kit.at(b"sparse")).st_blocks * 512 < size // 2
+
+
+async def test_large_file_is_copied_in_blocks_and_stops_when_told(kit: Kit) -> None:
+    data = os.urandom(5 << 20)
+    assert isinstance(await kit.do(await kit.put(b"f", data, knows_digest=False)), Done)
+    assert kit.read(b"f") == data
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    assert await kit.run(await kit.put(b"g", data), stop=stop) == []
+    assert not os.path.lexists(kit.at(b"g"))
+    assert kit.leftovers() == []
+
+
+async def test_stopped_batch_leaves_the_rest_out(kit: Kit) -> None:
+    steps = [await kit.put(b"f%d" % index, b"x") for index in range(3)]
+    assert await kit.run(*steps, stop=lambda: True) == []
+    assert kit.tree() == {}
+
+
+async def test_source_that_changes_while_it_is_read_is_stale(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RAC-02, BAS-14: nothing half-read is ever put in place."""
+    step = await kit.put(b"f", b"x" * 1000, knows_digest=False)
+    real = copying.copy_small
+
+    def touched(source: int, target: int, size: int) -> bytes:
+        digest = real(source, target, size)
+        assert isinstance(step.action, Put)
+        kit.write(step.action.origin, b"y" * 1000, mtime_ns=None, root=kit.a)
+        return digest
+
+    monkeypatch.setattr("syncd.tree.local.stage.copy_small", touched)
+    result = await kit.do(step)
+    assert isinstance(result, Stale)
+    assert isinstance(step.action, Put)
+    assert result.source_paths == (step.action.origin,)
+    assert kit.tree() == {}
+
+
+@pytest.mark.parametrize("change", ["grown", "shrunk", "gone", "link", "other bytes"])
+async def test_source_that_changed_before_it_is_read_is_stale(kit: Kit, change: str) -> None:
+    step = await kit.put(b"f", b"x" * 1000)
+    assert isinstance(step.action, Put)
+    origin = os.path.join(kit.a, step.action.origin)
+    if change == "gone":
+        os.unlink(origin)
+    elif change == "link":
+        os.unlink(origin)
+        os.symlink(b"/etc/passwd", origin)
+    else:
+        data = {"grown": b"x" * 1001, "shrunk": b"x", "other bytes": b"y" * 1000}[change]
+        kit.write(step.action.origin, data, root=kit.a)
+    result = await kit.do(step)
+    assert isinstance(result, Stale)
+    assert result.source_paths == (step.action.origin,)
+    assert (result.destination_paths, kit.tree()) == ((), {})
+
+
+async def test_unreadable_source_is_an_issue_of_the_path(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-08, ERR-09."""
+    steps = [await kit.put(b"f", b"1"), await kit.put(b"g", b"22")]
+    fail(monkeypatch, "read", errno.EIO, only=lambda fd, count: count == 2)
+    failed, done = await kit.run(*steps)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.is_fatal) == (Reason.IO_ERROR, False)
+    assert isinstance(done, Done)
+    assert kit.tree() == {b"g": b"22"}
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "is_fatal"),
+    [
+        (errno.ENOSPC, Reason.DISK_FULL, True),
+        (errno.EDQUOT, Reason.DISK_FULL, True),
+        (errno.EFBIG, Reason.DISK_FULL, False),
+        (errno.EIO, Reason.IO_ERROR, False),
+        (errno.EROFS, Reason.READ_ONLY, True),
+        (errno.EPERM, Reason.NOT_PERMITTED, False),
+    ],
+)
+async def test_error_while_staging_leaves_the_old_version(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, staging: str, number: int, reason: Reason, is_fatal: bool
+) -> None:
+    """ERR-01, ERR-10."""
+    kit.write(b"f", b"old")
+    step = await kit.put(b"f", b"new")
+    fail(monkeypatch, "write", number, only=lambda fd, data: bytes(data) == b"new")
+    result = await kit.do(step)
+    assert isinstance(result, Failed)
+    assert (result.reason, result.is_fatal) == (reason, is_fatal)
+    assert kit.tree() == {b"f": b"old"}
+    assert (kit.trash(), kit.leftovers()) == ([], [])
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+async def test_manifest_that_cannot_be_written_stops_the_batch(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    kit.write(b"f", b"old")
+    step = await kit.delete(b"f")
+    fail(monkeypatch, call, errno.ENOSPC)
+    result = await kit.do(step)
+    assert isinstance(result, Failed)
+    assert (result.reason, result.is_fatal) == (Reason.DISK_FULL, True)
+    assert kit.tree() == {b"f": b"old"}
+
+
+async def test_names_that_do_not_reach_the_device_are_not_done(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [await kit.put(b"f%d" % index, b"x") for index in range(8)]
+    calls: list[int] = []
+    real = sc.fsync
+
+    def fsync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            calls.append(fd)
+            raise OSError(errno.EIO, "EIO")
+        real(fd)
+
+    monkeypatch.setattr(sc, "fsync", fsync)
+    results = await kit.run(*steps)
+    assert calls
+    assert {type(result) for result in results} == {Failed}
+
+
+async def test_short_writes_are_completed(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-14."""
+    real = sc.write
+    monkeypatch.setattr(sc, "write", lambda fd, data: real(fd, data[: max(1, len(data) // 3)]))
+    small, large = os.urandom(1000), os.urandom(300_000)
+    kit.write(b"small", b"old")
+    results = await kit.run(await kit.put(b"small", small), await kit.put(b"large", large))
+    assert kinds(results) == ["Done", "Done"]
+    assert kit.tree() == {b"small": small, b"large": large}
+
+
+async def test_real_full_disk_keeps_the_old_version(tmp_path: Path) -> None:
+    """ERR-01, ERR-02."""
+    with mounted(tmp_path / "b", "size=1m,nr_inodes=40"):
+        kit = await Kit(tmp_path).open()
+        kit.write(b"f", b"old")
+        big = await kit.put(b"f", os.urandom(900_000))
+        bigger = await kit.put(b"g", os.urandom(2_000_000))
+        (full,) = await kit.run(bigger)
+        assert isinstance(full, Failed)
+        assert (full.reason, full.is_fatal) == (Reason.DISK_FULL, True)
+        kit.write(b"ballast", b"x" * 300_000)
+        (full,) = await kit.run(big)
+        assert isinstance(full, Failed)
+        assert full.reason is Reason.DISK_FULL
+        assert kit.read(b"f") == b"old"
+        os.unlink(kit.at(b"ballast"))
+        results = await kit.run(*[await kit.put(b"n%d" % index, b"x") for index in range(60)])
+        assert isinstance(results[-1], Failed)
+        assert results[-1].is_fatal
+        assert len(results) < 60
+        assert kit.leftovers() == []
+        await kit.target.close()
+
+
+@needs_root
+async def test_immutable_target_fails_alone(kit: Kit) -> None:
+    """ERR-04."""
+    kit.write(b"f", b"old")
+    kit.write(b"g", b"old")
+    steps = [await kit.put(b"f", b"new"), await kit.put(b"g", b"new"), await kit.delete(b"f")]
+    if subprocess.run(["chattr", "+i", kit.at(b"f")], capture_output=True, check=False).returncode:
+        pytest.skip("no chattr here")
+    try:
+        results = await kit.run(*steps)
+    finally:
+        subprocess.run(["chattr", "-i", kit.at(b"f")], check=True)
+    assert kinds(results) == ["Failed", "Done", "Failed"]
+    assert isinstance(results[0], Failed)
+    assert (results[0].reason, results[0].is_fatal) == (Reason.NOT_PERMITTED, False)
+    assert kit.tree() == {b"f": b"old", b"g": b"new"}
+    assert kit.trash() == [b"old"]
+
+
+async def test_names_of_any_bytes_and_lengths(kit: Kit, staging: str) -> None:
+    """NAM-07, NAM-08, NAM-13."""
+    odd = [b"caf\xe9\xff", b" ", b"new\nline", b"-rf", b"*?[", b"a" * 255, b"..c", b"\xc3\xa9", b"e\xcc\x81"]
+    assert kinds(await kit.run(*[await kit.put(name, name) for name in odd])) == ["Done"] * len(odd)
+    assert sorted(odd) == await kit.names()
+    deep = b"/".join([b"d" * 200] * 20)
+    at = b""
+    for part in deep.split(b"/"):
+        at = at + b"/" + part if at else part
+        assert isinstance(await kit.do(Step(MakeDirectory(D, at, Entry(Kind.DIRECTORY, 0o755)))), Done)
+    assert isinstance(await kit.do(await kit.put(deep + b"/f", b"deep")), Done)
+    child = await kit.child(deep + b"/f")
+    assert child is not None
+    assert child.hint.size == 4
+    listings = await kit.listings()
+    assert len(listings) == 21
+    too_long = await kit.do(await kit.put(b"x" * 256, b"1"))
+    assert isinstance(too_long, Failed)
+    assert too_long.reason is Reason.PATH_TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "path", [b".syncd", b".syncd/marker", b"d/.SYNCD", b".syncd./x", b"..", b"a/..", b"a/\0"]
+)
+async def test_control_names_and_no_names_are_refused(kit: Kit, path: bytes) -> None:
+    marker = kit.read(b".syncd/marker")
+    step = await kit.put(b"f", b"evil")
+    assert isinstance(step.action, Put)
+    step = msgspec.structs.replace(step, action=msgspec.structs.replace(step.action, path=path))
+    for refused in (
+        step,
+        Step(MakeDirectory(D, path, Entry(Kind.DIRECTORY, 0o755))),
+        Step(Delete(D, path, Entry(Kind.FILE))),
+        Step(RemoveDirectory(D, path, Entry(Kind.DIRECTORY))),
+        Step(SetMode(D, path, 0o777, Entry(Kind.FILE))),
+    ):
+        result = await kit.do(refused)
+        assert isinstance(result, Failed), result
+        assert result.reason in (Reason.RESERVED_NAME, Reason.NAME_NOT_POSSIBLE)
+    assert kit.read(b".syncd/marker") == marker
+    assert kit.tree() == {}
+
+
+async def test_directory_is_made_fillable_and_told_truly(kit: Kit) -> None:
+    made = await kit.do(Step(MakeDirectory(D, b"d", Entry(Kind.DIRECTORY, 0o555))))
+    assert isinstance(made, Done)
+    assert made.entry == Entry(Kind.DIRECTORY, 0o755)
+    closed = await kit.do(Step(SetMode(D, b"d", 0o555, made.entry), made.hint))
+    assert isinstance(closed, Done)
+    assert closed.entry == Entry(Kind.DIRECTORY, 0o555)
+
+
+async def test_mode_of_a_file_that_nobody_may_read(kit: Kit) -> None:
+    kit.write(b"f", b"1")
+    os.chmod(kit.at(b"f"), 0)
+    child = await kit.child(b"f")
+    assert child is not None
+    result = await kit.do(Step(SetMode(D, b"f", 0o600, Entry(Kind.FILE, 0, 1, OLD_NS)), child.hint))
+    assert isinstance(result, Done)
+    assert stat.S_IMODE(os.lstat(kit.at(b"f")).st_mode) == 0o600
+
+
+async def test_read_only_directory_is_opened_for_the_moment_and_closed_again(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPE-13, with the refusal injected: root is refused nothing."""
+    os.mkdir(kit.at(b"d"))
+    kit.write(b"d/f", b"old")
+    kit.write(b"d/g", b"old")
+    os.chmod(kit.at(b"d"), 0o555)
+    steps = [await kit.put(b"d/f", b"new"), await kit.delete(b"d/g"), await kit.put(b"d/n", b"new")]
+
+    def guard(name: str) -> None:
+        real = getattr(sc, name)
+
+        def call(*args: object, **named: object) -> object:
+            if os.stat(kit.at(b"d")).st_mode & 0o200 == 0:
+                raise PermissionError(errno.EACCES, "EACCES")
+            return real(*args, **named)
+
+        monkeypatch.setattr(sc, name, call)
+
+    for name in ("rename", "rename_exchange", "rename_noreplace", "link_descriptor"):
+        guard(name)
+    # Publishing into the trash slot meets the injected refusal too, so only the last two can be done.
+    results = await kit.run(*steps[1:])
+    assert kinds(results) == ["Done", "Done"]
+    assert stat.S_IMODE(os.lstat(kit.at(b"d")).st_mode) == 0o555
+    assert kit.tree() == {b"d/f": b"old", b"d/n": b"new"}
+
+
+async def test_missing_parent_and_parent_that_became_a_file_are_stale(kit: Kit) -> None:
+    step = await kit.put(b"d/f", b"1")
+    result = await kit.do(step)
+    assert isinstance(result, Stale)
+    assert b"d" in result.destination_paths
+    kit.write(b"d", b"a file now")
+    assert isinstance(await kit.do(step), Stale)
+    assert kit.tree() == {b"d": b"a file now"}
+    assert kit.leftovers() == []
