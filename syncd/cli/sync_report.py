@@ -1,8 +1,10 @@
 """What `syncd sync` says: a line of progress while it works, the sum at the end."""
 
+import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -64,19 +66,24 @@ class Narrator:
     def follow(self, progress: Progress) -> None:
         self._progress = progress
 
-    def stop_on_signals(self) -> Callable[[], Awaitable[None]]:
-        """The first SIGINT or SIGTERM ends the run after the step at hand."""
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Show progress and heed signals while the body runs."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._heed_signals)
+            tasks.start_soon(self._show_progress)
+            yield
+            tasks.cancel_scope.cancel()
 
-        async def listen() -> None:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    if self.is_stopped:
-                        raise KeyboardInterrupt
-                    self.is_stopped = True
+    async def _heed_signals(self) -> None:
+        """The first SIGINT or SIGTERM ends the run after the step at hand, the second one now."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self.is_stopped:
+                    os._exit(Exit.INTERRUPTED)
+                self.is_stopped = True
 
-        return listen
-
-    async def show_progress(self) -> None:
+    async def _show_progress(self) -> None:
         """One line, written over again, on a terminal only."""
         while self._out.is_terminal and not self._out.is_json:
             await anyio.sleep(PROGRESS_EVERY_S)

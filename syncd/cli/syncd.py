@@ -206,8 +206,6 @@ def _quiet_logging(out: Output) -> None:
 
 
 def _once(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool, is_verbose: bool) -> int:
-    import anyio
-
     from syncd.cli.sync_report import Narrator, report
     from syncd.daemon.oneshot import sync_once
 
@@ -215,21 +213,15 @@ def _once(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool,
     narrator = Narrator(out, is_verbose=is_verbose)
 
     async def work() -> "Outcome":
-        stop = narrator.stop_on_signals()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stop)
-            tasks.start_soon(narrator.show_progress)
-            try:
-                return await sync_once(
-                    config,
-                    state_dir,
-                    narrator.publish,
-                    approves_holds=approves,
-                    show=narrator.follow,
-                    should_stop=lambda: narrator.is_stopped,
-                )
-            finally:
-                tasks.cancel_scope.cancel()
+        async with narrator.beside():
+            return await sync_once(
+                config,
+                state_dir,
+                narrator.publish,
+                approves_holds=approves,
+                show=narrator.follow,
+                should_stop=lambda: narrator.is_stopped,
+            )
 
     outcome = _unwrapped(work)
     narrator.close()

@@ -32,8 +32,8 @@ class Brake(msgspec.Struct, frozen=True):
     """`max_delete` of a pair. `absolute`, off by default, is enough alone."""
 
     files: int = 20
-    percent: int = 25
-    bytes_percent: int = 50
+    percent: float = 25
+    bytes_percent: float = 50
     absolute: int | None = None
 
 

@@ -24,7 +24,7 @@ from syncd.daemon.config import Config, ConfigInvalid, PairConfig, load_config
 from syncd.daemon.config_write import keep_last_good
 from syncd.daemon.logging import LogRing
 from syncd.daemon.pair import Pair
-from syncd.daemon.publishing import devices
+from syncd.daemon.publishing import devices, publisher
 from syncd.daemon.service import Notifier
 from syncd.daemon.supervisor import Changes, ScanSlots, Supervisor
 
@@ -138,9 +138,8 @@ class App:
     @asynccontextmanager
     async def _build(self, config: PairConfig) -> AsyncIterator[Pair]:
         slot = self.slots.slot(lambda: devices(config))
-        async with build_pair(
-            config, self.config.daemon.state_dir, self.publisher(config.name), slot
-        ) as pair:
+        voice = publisher(self.hub, config.name)
+        async with build_pair(config, self.config.daemon.state_dir, voice, slot) as pair:
             yield pair
 
     async def run(self, listener: Listener) -> None:

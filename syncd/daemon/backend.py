@@ -76,7 +76,7 @@ class DaemonBackend(PathAnswers):
 
     async def pair_show(self, params: m.PairShowParams) -> m.PairDetail:
         one = self.chosen((params.pair,))[0]
-        roots = ()
+        roots: tuple[m.RootInfo, ...] = ()
         if one.pair is not None:
             running = one.pair
             roots = tuple(views.root_info(running, side, one.config) for side in BOTH if running.watchers)

@@ -162,7 +162,7 @@ class PathAnswers:
         for one in self.chosen((name,) if name else ()):
             if not self._has_state(one):
                 continue
-            records = await self._ask(one, lambda db: conflicts.listed(db, only_open=only_open))
+            records = await self._ask(one, conflicts.list_open if only_open else conflicts.list_all)
             found += [(one, record) for record in records if matches(record.path, match)]
         return found
 
@@ -227,7 +227,8 @@ class PathAnswers:
         settled = await pair.errand(job)
         if record.state == OPEN:
             await pair.sync().done.wait()
-            settled = await self._ask(one, lambda db: conflicts.get(db, record.id)) or settled
+            now = await self._ask(one, lambda db: conflicts.get(db, record.id))
+            settled = now or settled
         else:
             pair.sync()
         return views.conflict_view(one.config.name, settled)
@@ -251,7 +252,7 @@ class PathAnswers:
         rows = []
         for one in self.chosen((params.pair,) if params.pair else ()):
             if self._has_state(one):
-                for row in await self._ask(one, pending.listed):
+                for row in await self._ask(one, pending.list_all):
                     if self._is_shown(row, params):
                         rows.append(views.issue_view(one.config.name, row))
         return m.IssuesPage(issues=tuple(rows[params.offset : params.offset + params.limit]), total=len(rows))

@@ -343,7 +343,7 @@ class Pair:
         self._schedule_rescan()
         for side, one in seen.items():
             # The watcher is older than the first scan: only a later one can meet half-made directories.
-            self._follow_up(side, one if self._has_scanned else one.without_directories(), ())
+            self._follow_up(side, one if self._has_scanned else msgspec.structs.replace(one, new_directories=()), ())
         self._has_scanned = True
         await self.cycle.expire_trash()
 
@@ -430,7 +430,7 @@ class Pair:
         return self._is_paused or self._is_stopping
 
     def _enter(self, event: LifecycleEvent) -> None:
-        state = next_state(self.state, event).state
+        state = next_state(self.state, event)
         if state is not self.state:
             self.state = state
             self._world.publish("pair.state", None, state=state.value)

@@ -205,7 +205,7 @@ class Supervisor:
         one.restarts.append(now)
         recent = [at for at in one.restarts if now - at < RESTART_WINDOW_NS]
         one.is_failed = len(recent) > RESTARTS
-        return RESTART_PAUSE_S * 2 ** min(len(recent) - 1, 5)
+        return RESTART_PAUSE_S * float(2 ** min(len(recent) - 1, 5))
 
 
 def first_known(error: BaseException) -> SyncdError | None:

@@ -171,7 +171,7 @@ class HistoryRow(msgspec.Struct, frozen=True, gc=False):
 def page(
     db: sqlite3.Connection, limit: int, *, before: int | None = None, beneath: bytes | None = None
 ) -> list[HistoryRow]:
-    """Actions, the newest first: those older than number `before`, at and beneath a path where one is named."""
+    """Actions, the newest first: older than number `before`, at and beneath a path where one is named."""
     rows = db.execute(
         "SELECT a.action_id, b.name, a.at_ns, a.verb, a.side, a.path, a.other_path, a.size, a.trash_batch,"
         " a.trash_slot FROM actions a JOIN batches b USING (batch_id)"

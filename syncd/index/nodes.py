@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from syncd.core.entry import Entry, Kind, Side
-from syncd.core.path import join
+from syncd.core.path import is_within, join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
 from syncd.index.rows import (
@@ -36,7 +36,7 @@ _DIRECTORY = f"SELECT node_id FROM nodes WHERE parent_id = ? AND name = ? AND ki
 # The flag LEARNT must go with every ordinary write, or the next digest would miss the feed.
 _UPDATE = (
     "UPDATE nodes SET kind = ?, mode = ?, size = ?, mtime_ns = ?, digest = ?, target = ?,"
-    f" flags = flags & ~{LEARNT} WHERE node_id = ?"
+    " flags = flags & ~4 WHERE node_id = ?"
 )
 _UPSERT = (
     f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -263,6 +263,16 @@ def walk(
         here = join(above, node.name)
         if visit(here, node) is not False and node.entry.kind is Kind.DIRECTORY:
             stack.append((here, iterate_children(db, node.node_id)))
+
+
+def unlisted_beneath(db: sqlite3.Connection, side: Side, tops: Sequence[bytes], limit: int) -> list[bytes]:
+    """Directories within `tops` that nobody has listed yet."""
+    rows = db.execute(
+        f"SELECT node_id FROM nodes WHERE tree = ? AND kind = 2 AND flags & {LISTED} = 0 LIMIT ?",  # noqa: S608
+        (int(side), limit),
+    ).fetchall()
+    found = (path_of(db, row[0]) for row in rows)
+    return sorted(path for path in found if path and any(is_within(path, top) for top in tops))
 
 
 def directories_with(db: sqlite3.Connection, side: Side, name: bytes) -> list[bytes]:

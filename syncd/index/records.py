@@ -106,3 +106,15 @@ def hint(db: sqlite3.Connection, side: Side, path: bytes) -> StatHint | None:
 def child_of(name: bytes, kind: Kind, mode: int, stat: StatHint) -> Child:
     """A child as a listing would pack it."""
     return Child(name, kind, mode, stat)
+
+
+def forget_beneath(db: sqlite3.Connection, side: Side, path: bytes) -> None:
+    """What could not be listed is compared name by name when it can be again."""
+    top = nodes.find(db, side, path)
+    stack = [] if top is None or top.entry.kind is not Kind.DIRECTORY else [top.node_id]
+    while stack:
+        node_id = stack.pop()
+        db.execute("DELETE FROM records WHERE node_id = ?", (node_id,))
+        db.execute("DELETE FROM record_patches WHERE node_id = ?", (node_id,))
+        rows = db.execute("SELECT node_id FROM nodes WHERE parent_id = ? AND kind = 2", (node_id,))
+        stack.extend(row[0] for row in rows)

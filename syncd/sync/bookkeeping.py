@@ -118,9 +118,7 @@ def store_verdicts(
     """
     results.adopt(db, plan.adopt)
     results.forget(db, plan.forget)
-    fresh = [record for record in open_drafts(plan) if conflicts.get(db, record.id) is None]
-    for record in open_drafts(plan):
-        conflicts.put(db, record)
+    fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
     unsettled = {outcome.path for outcome in outcomes}
     held = {item.path for item in hold.destructive} if hold is not None else set()
     clear_settled(db, scope, unsettled, held)
@@ -139,13 +137,15 @@ def clear_settled(
     db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes], held: set[bytes]
 ) -> None:
     """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
-    for row in pending.listed(db):
+    gone = []
+    for row in pending.list_all(db):
         if row.reason in pending.HELD:
             is_over = row.path not in held
         else:
             is_over = row.path not in unsettled and row.reason not in OBSERVED
         if is_over and is_within_scope(row.path, scope):
-            pending.clear(db, row.path)
+            gone.append(row.path)
+    pending.clear(db, gone)
 
 
 def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
@@ -155,7 +155,7 @@ def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
 
 def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes]) -> None:
     """A manual conflict is over when its path is in sync, a kept copy when the copy is gone."""
-    for record in conflicts.listed(db, only_open=True):
+    for record in conflicts.list_open(db):
         if record.loser_copy is not None:
             is_over = all(nodes.find(db, side, record.loser_copy) is None for side in BOTH)
             is_over = is_over and is_within_scope(record.loser_copy, scope)
@@ -175,7 +175,7 @@ def store_problems(
         pending.put(db, path, side, reason, detail, now_ns)
     for row in pending.by_reason(db, OBSERVED, side):
         if row.path not in found and any(paths.is_within(row.path, above) for above in scanned):
-            pending.clear(db, row.path)
+            pending.clear(db, (row.path,))
 
 
 def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], bool], stamp: str) -> None:

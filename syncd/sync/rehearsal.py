@@ -46,14 +46,13 @@ class Rehearsal:
         self._done = done
         self._inodes = count(_FIRST_INODE)
         self._origins: dict[bytes, bytes] = {}
-        self.side: Side = tree.side
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._tree.capabilities
+        self.side = tree.side
+        self.capabilities = tree.capabilities
 
     async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
-        return await self._tree.open(known=known, adopt=adopt)
+        identity = await self._tree.open(known=known, adopt=adopt)
+        self.capabilities = self._tree.capabilities
+        return identity
 
     async def check_root(self) -> RootProblem | None:
         return await self._tree.check_root()

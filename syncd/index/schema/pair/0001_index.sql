@@ -26,6 +26,7 @@ CREATE TABLE nodes (
     flags     INTEGER NOT NULL DEFAULT 0,
     UNIQUE (parent_id, name)
 );
+CREATE INDEX nodes_unlisted ON nodes (tree) WHERE kind = 2 AND flags & 1 = 0;
 CREATE INDEX nodes_with_invisible ON nodes (tree) WHERE flags & 2 OR kind = 4;
 
 -- The feed: one row per node, deleted and inserted again whenever a synchronised field changes, so it

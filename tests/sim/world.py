@@ -1,0 +1,211 @@
+"""The world of one simulated run: two disks, people, watchers that miss things, faults, crashes, a trace.
+
+Everything is drawn from the seed, and nothing else: no wall clock, no threads, no object addresses.
+"""
+
+import errno
+import random
+from collections.abc import Callable
+from itertools import count
+
+import anyio
+import msgspec
+from blake3 import blake3
+
+from syncd.core.entry import Kind, Side
+from syncd.core.mode import Mode
+from syncd.core.reason import Reason
+from syncd.core.rules import Initial, Policy
+from syncd.tree.memory_disk import Disk
+from syncd.watch.fake import FakeWatcher
+from syncd.watch.port import Dirty, Event, Rescan
+from tests.sim.ledger import Ledger
+from tests.sim.loop import SeededLoop
+from tests.sim.people import Person
+
+BOTH = (Side.SOURCE, Side.DESTINATION)
+EPOCH_NS = 1_790_000_000_000_000_000
+FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EROFS)
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """What kind of run a seed stands for. Chances are per await point, per event or per operation."""
+
+    mode: Mode
+    policy: Policy
+    initial: Initial | None
+    granularity_ns: int
+    lives: int
+    """How often the daemon runs; every life but the last ends in a crash."""
+    cuts_power: bool
+    deeds: int
+    """Edits of each person in one life."""
+    haste_s: float
+    """How long people wait at most between two edits."""
+    intrusion: float
+    fault: float
+    lost_events: float
+    settle_s: float
+    starts_filled: bool
+
+
+def draw(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    rng = random.Random(f"scenario {seed}")
+    is_two_way = rng.random() < 0.6
+    return Scenario(
+        mode=Mode.TWO_WAY if is_two_way else rng.choice([mode for mode in Mode if mode is not Mode.TWO_WAY]),
+        policy=rng.choice([policy for policy in Policy if policy is not Policy.MANUAL]),
+        initial=rng.choice([None, None, *Initial]),
+        granularity_ns=rng.choice((1, 1, 4_000_000, 10_000_000)),
+        lives=rng.choice((1, 1, 2, 3)),
+        cuts_power=rng.random() < 0.5,
+        deeds=rng.choice((2, 5, 10, 20)),
+        haste_s=rng.choice((0.02, 0.5, 5.0)),
+        intrusion=rng.choice((0.0, 0.02, 0.1)),
+        fault=rng.choice((0.0, 0.0, 0.02)),
+        lost_events=rng.choice((0.0, 0.2, 1.0)),
+        settle_s=rng.choice((0.0, 0.3)),
+        starts_filled=rng.random() < 0.7,
+    )
+
+
+class Trace:
+    """What happened, in order. Two runs of one seed have the same digest."""
+
+    def __init__(self, loop: SeededLoop) -> None:
+        self.lines: list[str] = []
+        self._loop = loop
+
+    def note(self, text: str) -> None:
+        self.lines.append(f"{self._loop.now_ns / 1e9:.6f} {text}")
+
+    @property
+    def digest(self) -> str:
+        return blake3("\n".join(self.lines).encode()).hexdigest()
+
+
+class SimClock:
+    """Virtual time, for records and for deadlines."""
+
+    def __init__(self, loop: SeededLoop) -> None:
+        self._loop = loop
+
+    def now_ns(self) -> int:
+        return EPOCH_NS + self._loop.now_ns
+
+    def monotonic_ns(self) -> int:
+        return self._loop.now_ns
+
+
+class Eyes:
+    """What a watcher sees of a disk: late, twice, or not at all."""
+
+    def __init__(self, disk: Disk, loop: SeededLoop, rng: random.Random, lost: float) -> None:
+        self.watcher = FakeWatcher()
+        self._disk = disk
+        self._loop = loop
+        self._rng = rng
+        self._lost = lost
+        disk.listeners.append(self._see)
+
+    def close(self) -> None:
+        self._disk.listeners.remove(self._see)
+
+    def _see(self, what: str, path: bytes) -> None:
+        if self._rng.random() < self._lost:
+            return
+        node = self._disk.at(path)
+        event: Event = Dirty(path, node is None)
+        if node is not None and node.kind is Kind.DIRECTORY and what != "chmod":
+            event = Rescan(path, Reason.ADDED)
+        for _ in range(self._rng.choice((1, 1, 1, 2))):
+            self._loop.call_later(self._rng.choice((0.0, 0.001, 0.2)), self.watcher.emit, (event,))
+
+
+class World:
+    """Two disks with their people. `is_rough`: edits intrude, calls fail; at rest nothing of it happens."""
+
+    def __init__(self, seed: int, loop: SeededLoop) -> None:
+        self.scenario = draw(seed)
+        self.loop = loop
+        self.clock = SimClock(loop)
+        self.trace = Trace(loop)
+        self.ledger = Ledger()
+        self.is_rough = True
+        self.broken: list[str] = []
+        """Invariants that did not hold, with the moment."""
+        self._random = random.Random(f"world {seed}")
+        self._ids = count(1)
+        self.disks = {side: self._make_disk(side) for side in BOTH}
+        self.people = {
+            side: Person(side, self.disks[side], self.ledger, random.Random(f"{side.word} {seed}"))
+            for side in BOTH
+        }
+        if self.scenario.starts_filled:
+            for person in self.people.values():
+                for _ in range(12):
+                    person.act()
+
+    def _make_disk(self, side: Side) -> Disk:
+        disk = Disk(self.clock.now_ns, granularity_ns=self.scenario.granularity_ns)
+
+        def hear(what: str, path: bytes) -> None:
+            node = disk.at(path)
+            data = node.data[:24] if node is not None else b"-"
+            self.trace.note(f"{side.word} {what} {path!r} {data!r}")
+
+        disk.listeners.append(hear)
+        return disk
+
+    def new_id(self) -> str:
+        return f"{self.loop.now_ns:020d}-{next(self._ids):06d}"
+
+    def publish(self, kind: str, path: bytes | None = None, /, **data: object) -> None:
+        told = " ".join(f"{key}={value}" for key, value in sorted(data.items()))
+        self.trace.note(f"engine {kind} {path!r} {told}")
+
+    # What the trees are given.
+
+    async def pause(self) -> None:
+        """An await point of a tree: somebody may edit just now, and it may take a while."""
+        rng = self._random
+        if self.is_rough and rng.random() < self.scenario.intrusion:
+            self._intrude(rng.choice(BOTH))
+        if rng.random() < 0.1:
+            await anyio.sleep(rng.random() * 0.02)
+        else:
+            await anyio.lowlevel.checkpoint()
+
+    def _intrude(self, side: Side) -> None:
+        told = self.people[side].act()
+        if told:
+            self.trace.note(f"{side.word} intrusion {told}")
+
+    def fault(self, side: Side) -> Callable[[str, bytes], int | None]:
+        def fail(operation: str, path: bytes) -> int | None:
+            if not self.is_rough or not self.scenario.fault or self._random.random() >= self.scenario.fault:
+                return None
+            code = self._random.choice(FAULTS)
+            self.trace.note(f"{side.word} fault {operation} {path!r} {errno.errorcode[code]}")
+            return code
+
+        return fail
+
+    async def work(self, side: Side) -> None:
+        """A person's day."""
+        rng = random.Random(f"work {side.word} {self._random.random()}")
+        for _ in range(self.scenario.deeds):
+            await anyio.sleep(rng.random() * self.scenario.haste_s)
+            told = self.people[side].act()
+            if told:
+                self.trace.note(f"{side.word} user {told}")
+
+    # What must hold.
+
+    def check(self, moment: str) -> None:
+        """S1 and S2, now."""
+        disks = list(self.disks.values())
+        self.broken += [f"S1 {moment}: lost {story}" for story in self.ledger.missing(disks)]
+        for side, disk in self.disks.items():
+            self.broken += [f"S2 {moment}: {side.word} {path!r}" for path in self.ledger.unheard(disk)]
