@@ -7,7 +7,8 @@ a worker thread.
 """
 
 import os
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Set
 
 import msgspec
 
@@ -137,3 +138,21 @@ def _sort(found: list[_Directory]) -> Cover:
 
 def _is_troubled(directory: _Directory) -> bool:
     return directory.has_trouble or directory.is_polled
+
+
+def unknown_blocking(beside: Set[bytes], known: Set[bytes], device: int | None) -> set[bytes]:
+    """Directories directly in one of `beside` that are not `known`."""
+    found = set()
+    for parent in beside:
+        try:
+            names = os.listdir(parent)
+        except OSError:
+            continue
+        for path in (os.path.join(parent, name) for name in names):
+            try:
+                seen = os.lstat(path)
+            except OSError:
+                continue
+            if stat.S_ISDIR(seen.st_mode) and device in (None, seen.st_dev) and path not in known:
+                found.add(path)
+    return found

@@ -16,11 +16,11 @@ from watchfiles._rust_notify import RustNotify
 
 from syncd.core.reason import Reason
 from syncd.watch.cookie import Cookies, send_blocking
-from syncd.watch.cover import Cover, survey_blocking
+from syncd.watch.cover import Cover, survey_blocking, unknown_blocking
 from syncd.watch.poll import DUTY, Signature, signature_blocking
 from syncd.watch.port import Deliver, Event, Rescan
 from syncd.watch.pump import Pace, Pump
-from syncd.watch.root import CHECK_S, WatchedRoot, identify_blocking
+from syncd.watch.root import CHECK_S, WatchedRoot, identify
 from syncd.watch.translate import Batch
 
 RESEND_S = 1.0
@@ -74,6 +74,7 @@ class Generation:
         name: bytes,
         cover: Cover,
         *,
+        device: int | None,
         pace: Pace,
         deliver: Deliver,
         control: bytes,
@@ -84,6 +85,7 @@ class Generation:
         self._root = root
         self._name = name
         self._cover = cover
+        self._device = device
         self._pace = pace
         self._deliver = deliver
         self._control = control
@@ -99,6 +101,7 @@ class Generation:
         self._doubt = anyio.Event()
         # A lenient start may have skipped directories for want of watches: probe at once.
         self._has_new_directories = is_lenient
+        self._has_storm = False
         self._end: End | None = None
         self._over = anyio.Event()
 
@@ -191,10 +194,10 @@ class Generation:
         if isinstance(event, Rescan):
             self._has_new_directories = True
             absolute = os.path.join(self._root.real, event.path)
-            if event.reason is not Reason.ADDED:
+            if event.reason is not Reason.ADDED and self._beside:
                 # Too many names to tell: new directories beside trouble may be among them.
-                if self._beside:
-                    self.finish(End.REFRESH)
+                self._has_storm = True
+                self._growing.set()
             elif os.path.dirname(absolute) in self._beside:
                 self._grown.add(absolute)
                 self._growing.set()
@@ -208,21 +211,34 @@ class Generation:
             await self._growing.wait()
             self._growing = anyio.Event()
             grown, self._grown = self._grown, set()
-            before = self._extra.paths if self._extra else ()
-            paths = {path for path in before if os.path.isdir(path)}
+            if self._has_storm:
+                self._has_storm = False
+                known = self._known_directories()
+                grown |= await anyio.to_thread.run_sync(unknown_blocking, self._beside, known, self._device)
+            paths = {path for path in (self._extra.paths if self._extra else ()) if os.path.isdir(path)}
             for top in sorted(grown):
-                cover = await anyio.to_thread.run_sync(survey_blocking, top, self._root.device)
+                cover = await anyio.to_thread.run_sync(survey_blocking, top, self._device)
                 if not cover.is_clean:
                     self.finish(End.REFRESH)
                     return
                 paths.update(cover.recursive)
-            if not paths:
-                continue
-            pump = self._new_pump(tuple(sorted(paths)), recursive=True)
-            await self._tasks.start(self._pump, pump)
-            if self._extra is not None:
-                self._extra.stop()
-            self._extra = pump
+            if grown and paths:
+                await self._replace_extra(tuple(sorted(paths)))
+                # What came between the first word of them and the watch is found by a second look.
+                self._deliver([Rescan(self._relative(top), Reason.ADDED) for top in sorted(grown)])
+
+    async def _replace_extra(self, paths: tuple[str, ...]) -> None:
+        pump = self._new_pump(paths, recursive=True)
+        await self._tasks.start(self._pump, pump)
+        if self._extra is not None:
+            self._extra.stop()
+        self._extra = pump
+
+    def _known_directories(self) -> set[bytes]:
+        """The directories beside trouble that have a watch, or are known to have none."""
+        extra = self._extra.paths if self._extra else ()
+        watched = {os.fsencode(path) for path in (*self._cover.recursive, *extra)}
+        return watched | self._beside | self._unreadable
 
     async def _check(self) -> None:
         """Is the root still the one that is watched, and did the last new directories get their watches?"""
@@ -230,7 +246,7 @@ class Generation:
             with anyio.move_on_after(CHECK_S):
                 await self._doubt.wait()
             self._doubt = anyio.Event()
-            if await anyio.to_thread.run_sync(identify_blocking, self._name) != self._root:
+            if await identify(self._name) != self._root:
                 self.finish(End.ROOT_LOST)
                 return
             if self._has_new_directories:

@@ -20,7 +20,7 @@ from syncd.watch.generation import End, Generation, suspect_directory
 from syncd.watch.poll import Spacing, poll_root
 from syncd.watch.port import Deliver, Event, Rescan
 from syncd.watch.pump import pace_for
-from syncd.watch.root import WatchedRoot, identify_blocking
+from syncd.watch.root import WatchedRoot, identify
 
 EVENTS_KIND: Final = "fsevents" if sys.platform == "darwin" else "inotify"
 RETRY_S: Final = 600.0
@@ -116,7 +116,7 @@ class LocalWatcher:
     async def _find_root(self) -> WatchedRoot:
         """Wait for the root to be there. Its absence is told once."""
         while True:
-            root = await anyio.to_thread.run_sync(identify_blocking, self._root)
+            root = await identify(self._root)
             if root is not None:
                 return root
             if self.problem is not Reason.ROOT_MISSING:
@@ -143,6 +143,7 @@ class LocalWatcher:
             root,
             self._root,
             cover,
+            device=device,
             pace=self._pace,
             deliver=self._deliver,
             control=self._control,

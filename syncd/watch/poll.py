@@ -4,12 +4,12 @@ import os
 from typing import Final
 
 import anyio
-import anyio.to_thread
+import anyio.lowlevel
 from anyio.abc import TaskStatus
 
 from syncd.core.reason import Reason
 from syncd.watch.port import Deliver, Rescan
-from syncd.watch.root import identify_blocking
+from syncd.watch.root import identify
 
 LONGEST_S: Final = 60.0
 DUTY: Final = 50
@@ -42,7 +42,7 @@ async def poll_root(
     """Ask for a scan of the whole tree again and again; say once when the root is gone."""
     while True:
         await anyio.sleep(spacing.interval_s)
-        found = await anyio.to_thread.run_sync(identify_blocking, root)
+        found = await identify(root)
         if found is not None:
             deliver((Rescan(b"", reason),))
             spacing.advance()

@@ -3,6 +3,7 @@
 import os
 import stat
 
+import anyio.to_thread
 import msgspec
 
 CHECK_S = 2.0
@@ -27,3 +28,8 @@ def identify_blocking(root: bytes) -> WatchedRoot | None:
     if not stat.S_ISDIR(found.st_mode):
         return None
     return WatchedRoot(real=real, device=found.st_dev, inode=found.st_ino)
+
+
+async def identify(root: bytes) -> WatchedRoot | None:
+    """`identify_blocking` in a thread; a file system that hangs does not hold up a cancellation."""
+    return await anyio.to_thread.run_sync(identify_blocking, root, abandon_on_cancel=True)

@@ -2,7 +2,10 @@
 
 import os
 
-from syncd.watch.cover import Cover, is_nameable, survey_blocking
+import pytest
+
+from syncd.watch.cover import Cover, is_nameable, survey_blocking, unknown_blocking
+from tests.watch.conftest import write
 
 
 def survey(root: bytes, *suspects: bytes) -> Cover:
@@ -64,3 +67,32 @@ def test_a_top_that_vanished_has_nothing_to_watch(root: bytes) -> None:
 def test_is_nameable() -> None:
     assert is_nameable("ä/b")
     assert not is_nameable(os.fsdecode(b"\xff"))
+
+
+def test_what_may_not_be_read_is_set_aside(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.makedirs(os.path.join(root, b"a/closed"))
+    os.makedirs(os.path.join(root, b"b/gone"))
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        if path.endswith("gone"):
+            raise FileNotFoundError(2, "No such file or directory")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    cover = survey(root)
+    assert cover.unreadable == (os.path.join(root, b"a/closed"),)
+    assert set(cover.single) == text(root, "", "a")
+    assert set(cover.recursive) == text(root, "b")
+
+
+def test_unknown_directories(root: bytes) -> None:
+    for name in (b"old", b"new"):
+        os.mkdir(os.path.join(root, name))
+    write(root, b"file")
+    known = {os.path.join(root, b"old")}
+    beside = {root, os.path.join(root, b"none")}
+    assert unknown_blocking(beside, known, None) == {os.path.join(root, b"new")}
+    assert unknown_blocking(beside, known, -1) == set()
