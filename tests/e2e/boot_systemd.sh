@@ -29,7 +29,7 @@ for u in getty.target systemd-udevd.service systemd-udevd-{kernel,control}.socke
 done
 : > "$R/etc/fstab"
 echo 0123456789abcdef0123456789abcdef > "$R/etc/machine-id"
-cp -r "$FILES/." "$R/"
+cp -a "$FILES/." "$R/"
 mkdir -p "$R/oldroot"; cd "$R"; pivot_root . oldroot; umount -l /oldroot
 mount --make-rshared /
 export container=syncd-test
