@@ -38,12 +38,12 @@ _UPDATE = (
     "UPDATE nodes SET kind = ?, mode = ?, size = ?, mtime_ns = ?, digest = ?, target = ?,"
     " flags = flags & ~4 WHERE node_id = ?"
 )
-_UPSERT = (
-    f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-    " ON CONFLICT (parent_id, name) DO UPDATE SET kind = excluded.kind, mode = excluded.mode,"
-    " size = excluded.size, mtime_ns = excluded.mtime_ns, digest = excluded.digest,"
-    f" target = excluded.target, flags = flags & ~{LEARNT} RETURNING node_id"
+_OVERWRITE = (
+    "UPDATE nodes SET kind = ?, mode = ?, size = ?, mtime_ns = ?, digest = ?, target = ?,"
+    f" flags = flags & ~{LEARNT} WHERE parent_id = ? AND name = ? RETURNING node_id"  # noqa: S608
 )
+"""Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
+_INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -164,7 +164,10 @@ def put(db: sqlite3.Connection, side: Side, path: bytes, entry: Entry) -> int:
 
 
 def put_child(db: sqlite3.Connection, side: Side, parent_id: int, name: bytes, entry: Entry) -> int:
-    row = db.execute(_UPSERT, (int(side), parent_id, name, *values_of(entry))).fetchone()
+    values = values_of(entry)
+    row = db.execute(_OVERWRITE, (*values, parent_id, name)).fetchone()
+    if row is None:
+        row = db.execute(f"{_INSERT} RETURNING node_id", (int(side), parent_id, name, *values)).fetchone()
     return int(row[0])
 
 
@@ -174,7 +177,7 @@ def insert_children(
     """Many new names in one directory that holds none of them: the fast way of a first scan."""
     tree = int(side)
     db.executemany(
-        f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        _INSERT,
         [(tree, parent_id, name, *values_of(entry)) for name, entry in rows],
     )
 
