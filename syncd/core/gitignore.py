@@ -42,9 +42,9 @@ class Rule(msgspec.Struct, frozen=True):
     pattern: re.Pattern[str] | None = None
 
     def matches(self, path: str, name: str) -> bool:
-        if self.pattern is None:
-            return name.removesuffix("/") == self.literal
-        return self.pattern.fullmatch(name if self.is_name else path) is not None
+        """Does the pattern match? A literal is looked up by the list instead."""
+        subject = name if self.is_name else path
+        return self.pattern is not None and self.pattern.fullmatch(subject) is not None
 
 
 class RuleList:

@@ -1,7 +1,9 @@
 """Packed directory records: what goes in comes out, what differs is told, and nothing else."""
 
+import os
 import stat
 import struct
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -335,3 +337,78 @@ def test_any_bytes_are_a_record_or_refused(junk: bytes) -> None:
     except ValueError:
         return
     assert len(children) <= len(junk)
+
+
+# Real directories.
+
+
+def lstat_rows(directory: Path) -> list[StatRow]:
+    """What the walker does, slowly."""
+    rows: list[StatRow] = []
+    for name in sorted(os.listdir(os.fsencode(directory))):
+        found = os.lstat(os.path.join(os.fsencode(directory), name))
+        rows.append((name, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
+    return rows
+
+
+def test_a_real_directory(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir(mode=0o750)
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "new\nline").touch()
+    found = {c.name: c for c in listing.unpack(listing.pack_stats(lstat_rows(tmp_path)))}
+    assert {name: c.kind for name, c in found.items()} == {
+        b"sub": Kind.DIRECTORY,
+        b"file": Kind.FILE,
+        b"link": Kind.SYMLINK,
+        b"pipe": Kind.SPECIAL,
+        b"new\nline": Kind.FILE,
+    }
+    assert (found[b"file"].mode, found[b"file"].hint.size) == (0o640, 5)
+    assert found[b"file"].hint.inode == (tmp_path / "file").stat().st_ino
+    assert found[b"sub"].mode & 0o700 == 0o700
+
+
+def test_what_happens_to_a_real_directory_is_seen(tmp_path: Path) -> None:
+    for name in ("stays", "grows", "goes", "is replaced", "is renamed"):
+        (tmp_path / name).write_bytes(b"old")
+    before = listing.pack_stats(lstat_rows(tmp_path))
+    assert listing.diff(before, listing.pack_stats(lstat_rows(tmp_path))) == []
+    (tmp_path / "grows").write_bytes(b"older")
+    (tmp_path / "goes").unlink()
+    (tmp_path / "other").write_bytes(b"new")
+    (tmp_path / "other").rename(tmp_path / "is replaced")
+    (tmp_path / "is renamed").rename(tmp_path / "renamed")
+    changes = {
+        name: (old, new) for name, old, new in listing.diff(before, listing.pack_stats(lstat_rows(tmp_path)))
+    }
+    assert sorted(changes) == [b"goes", b"grows", b"is renamed", b"is replaced", b"renamed"]
+    assert changes[b"goes"][1] is None
+    assert changes[b"renamed"][0] is None
+    old, new = changes[b"is replaced"]
+    assert old is not None
+    assert new is not None
+    assert old.hint.inode != new.hint.inode
+    gone, come = changes[b"is renamed"][0], changes[b"renamed"][1]
+    assert gone is not None
+    assert come is not None
+    assert gone.hint.inode == come.hint.inode
+
+
+def test_an_empty_real_directory(tmp_path: Path) -> None:
+    assert listing.pack_stats(lstat_rows(tmp_path)) == listing.pack([])
+
+
+def test_ten_thousand_children() -> None:
+    children = [child(b"%06d" % i, inode=i) for i in range(10_000)]
+    record = listing.pack(children)
+    assert listing.find(record, b"009999") == children[-1]
+    changed = msgspec.structs.replace(children[5000], mode=0o600)
+    other = listing.replace(record, {b"005000": changed, b"000000": None, b"9": child(b"9")})
+    assert listing.diff(record, other) == [
+        (b"000000", children[0], None),
+        (b"005000", children[5000], changed),
+        (b"9", None, child(b"9")),
+    ]

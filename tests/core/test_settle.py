@@ -1,6 +1,7 @@
 """The debounce queue: quiet, bounded patience, collapsing, disappearances last. Times are in ns."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -481,3 +482,91 @@ def test_counts_are_what_waits_beneath(words: list[tuple[bytes, int, bool, bool]
             for above in ancestors(one):
                 counts[above] = counts.get(above, 0) + 1
         assert queue._beneath == counts
+
+
+# Is something waiting for a path? (explain says "settling")
+
+HOLDS: list[tuple[str, bytes, bool]] = [
+    ("the name itself", b"d/a", True),
+    ("its directory does not concern it", b"d", False),
+    ("a name beside it", b"d/b", False),
+    ("beneath it", b"d/a/x", False),
+    ("a name in a listed directory", b"many/unknown", True),
+    ("beneath a name there", b"many/n0001/x", False),
+    ("a subtree", b"t", True),
+    ("beneath a subtree", b"t/u/v", True),
+    ("a name that begins alike", b"tt", False),
+]
+
+
+@pytest.mark.parametrize(("path", "held"), [h[1:] for h in HOLDS], ids=[h[0] for h in HOLDS])
+def test_what_waits_for_a_path(path: bytes, held: bool) -> None:
+    queue = filled(b"d/a", *names(b"many", MAX_NAMES + 1))
+    queue.push(b"t", 0, is_subtree=True)
+    assert queue.holds(path) is held
+    queue.flush()
+    assert not queue.holds(path)
+
+
+@given(WORDS)
+def test_whatever_was_said_is_held_until_it_is_delivered(words: list[tuple[bytes, int, bool, bool]]) -> None:
+    queue = SettleQueue(SETTLE)
+    for path, _, disappeared, is_subtree in words:
+        queue.push(path, 0, disappeared=disappeared, is_subtree=is_subtree)
+        assert queue.holds(path)
+    queue.due(SETTLE)
+    assert not any(queue.holds(path) for path, _, _, _ in words)
+
+
+# Stories of programs that save files.
+
+
+def test_an_editor_that_saves_through_a_temporary_name() -> None:
+    queue = SettleQueue(SETTLE)
+    queue.push(b"d/.a.swp", 0)
+    queue.push(b"d/a.tmp", 10)
+    queue.push(b"d/a.tmp", 20, disappeared=True)
+    queue.push(b"d/a", 20)
+    queue.push(b"d/.a.swp", 30, disappeared=True)
+    assert not queue.due(119)
+    assert queue.due(130).paths == (b"d/a", b"d/.a.swp", b"d/a.tmp")
+
+
+def test_a_log_that_is_always_written_is_looked_at_now_and_then() -> None:
+    queue, seen = SettleQueue(SETTLE), []
+    for now in range(0, 4 * LATEST, 10):
+        queue.push(b"log", now)
+        if queue.due(now):
+            seen.append(now)
+    assert seen[0] == LATEST
+    assert all(LATEST <= later - earlier <= LATEST + 10 for earlier, later in pairwise(seen))
+
+
+def test_an_archive_that_is_unpacked() -> None:
+    """Many new directories, each announced as a subtree, then thousands of files beneath them."""
+    queue = SettleQueue(SETTLE)
+    for i in range(40):
+        queue.push(b"new/d%d" % i, i, is_subtree=True)
+        for path in names(b"new/d%d" % i, 100):
+            queue.push(path, i)
+        assert queue.pending <= 2 * 40
+    due = queue.due(40 + SETTLE)
+    assert set(due.subtrees) == {b"new/d%d" % i for i in range(40)}
+    assert queue.pending == 0
+
+
+def test_a_directory_that_is_renamed() -> None:
+    queue = SettleQueue(SETTLE)
+    queue.push(b"old", 0, disappeared=True)
+    queue.push(b"new", 0, is_subtree=True)
+    assert queue.due(SETTLE) == Due(paths=(b"new", b"old"), subtrees=(b"new",))
+
+
+def test_a_directory_that_is_removed_with_all_in_it() -> None:
+    queue = SettleQueue(SETTLE)
+    for path in names(b"d", 200):
+        queue.push(path, 0, disappeared=True)
+    queue.push(b"d", 1, disappeared=True)
+    due = queue.due(SETTLE + 1)
+    assert due.paths == (b"d",)
+    assert due.directories == (b"d",)
