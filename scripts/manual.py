@@ -64,7 +64,7 @@ def paragraphs(text: str) -> str:
 
 
 def tagged(rows: Sequence[tuple[str, str]], *, width: str = "Ds") -> str:
-    items = [f".It {argument(tag)}\n{paragraphs(text) or 'Print it and exit.'}" for tag, text in rows]
+    items = [f".It {argument(tag)}\n{paragraphs(text)}" for tag, text in rows]
     return f".Bl -tag -width {width}\n" + "\n".join(items) + "\n.El\n"
 
 

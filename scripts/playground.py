@@ -18,8 +18,10 @@ In another terminal:
   echo hello > {destination}/hello.txt          # appears on the other side
   mv {source}/email {source}/mail               # one rename, no copying
   rm {source}/json/tool.py                      # deleted there too, kept in .syncd/trash for 30 days
-  rm -r {source}/xml                            # large enough to be held until you approve it
   diff -r -x .syncd {source} {destination} && echo same
+  rm -r {source}/*                              # too much at once: held, nothing is deleted yet
+
+A held deletion is approved by ending this with Ctrl-C and `make run ARGS=--yes`.
 """
 
 

@@ -12,6 +12,7 @@ from syncd.core.reason import Reason
 from syncd.daemon.config_keys import DAEMON_KEYS, PAIR_KEYS, Key
 
 NOTE = "<!-- Written by `make docs` from the code; do not edit. -->\n"
+HELPLESS = {"--version": "Print the version and exit."}
 
 
 def cell(text: str) -> str:
@@ -113,7 +114,8 @@ def options(command: click.Command, root: click.Command | None = None) -> list[t
         for param in command.get_params(context)
         if isinstance(param, click.Option) and "--help" not in param.opts
     ]
-    return [record for record in records if record is not None and record[0] not in shared]
+    found = [record for record in records if record is not None and record[0] not in shared]
+    return [(spelling, text or HELPLESS.get(spelling, "")) for spelling, text in found]
 
 
 def commands_page(programs: Mapping[str, click.Command]) -> str:
@@ -124,7 +126,7 @@ def commands_page(programs: Mapping[str, click.Command]) -> str:
             if summary(command):
                 parts.append(summary(command) + "\n")
             found = options(command, root if len(path) > 1 else None)
-            rows = [f"- `{spelling}`: {cell(text) or 'Print it and exit.'}" for spelling, text in found]
+            rows = [f"- `{spelling}`: {cell(text)}" for spelling, text in found]
             if rows:
                 parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
