@@ -13,15 +13,16 @@ import msgspec
 from syncd.core.entry import Entry, Kind, Side
 from syncd.core.listing import Child, unpack
 from syncd.index import nodes, records
-from syncd.index.rows import DIRECTORY_CODE, ENTRY_COLUMNS, FIRST_NAME, PARKED_PREFIX, entry_of, signed
+from syncd.index.rows import DIRECTORY_CODE, FIRST_NAME, PARKED_PREFIX, signed
 
 _TABLES = """
     -- stays: the node is at its place, but another inode is (a swap, or a new version by rename).
-    -- inner: beneath a directory that is gone. keeps_record: the name is there, but ignored now.
+    -- digest: of what the node held. inner: beneath a directory that is gone. keeps_record: the name is
+    -- there, but ignored now.
     CREATE TEMP TABLE IF NOT EXISTS gone (
         node_id INTEGER PRIMARY KEY, tree INTEGER NOT NULL, parent_id INTEGER NOT NULL, name BLOB NOT NULL,
         kind INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-        stays INTEGER NOT NULL DEFAULT 0, inner INTEGER NOT NULL DEFAULT 0,
+        digest BLOB, stays INTEGER NOT NULL DEFAULT 0, inner INTEGER NOT NULL DEFAULT 0,
         keeps_record INTEGER NOT NULL DEFAULT 0, is_expanded INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX IF NOT EXISTS temp.gone_by_inode ON gone (inode);
@@ -36,13 +37,15 @@ _NO_INODE = 0
 
 class Rename(msgspec.Struct, frozen=True, gc=False):
     """Node `node_id` was probably renamed to where `fresh_id` is now (`path`). `replaces`: that node holds
-    the name itself and must go elsewhere first. `digest` is what the file must have (None: unknown)."""
+    the name itself and must go elsewhere first. `digest` is what the file must have (None: unknown),
+    `fresh_digest` what it has, where it was read already."""
 
     node_id: int
     fresh_id: int
     path: bytes
     replaces: bool
     digest: bytes | None
+    fresh_digest: bytes | None
 
 
 def begin(db: sqlite3.Connection, side: Side) -> None:
@@ -83,8 +86,8 @@ def _insert(
 ) -> None:
     hint = None if old is None else old.hint
     db.execute(
-        "INSERT INTO gone (node_id, tree, parent_id, name, kind, inode, size, mtime_ns, stays, inner,"
-        " keeps_record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node_id) DO NOTHING",
+        "INSERT INTO gone (node_id, tree, parent_id, name, kind, inode, size, mtime_ns, digest, stays, inner,"
+        " keeps_record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node_id) DO NOTHING",
         (
             node.node_id,
             int(side),
@@ -94,6 +97,7 @@ def _insert(
             _NO_INODE if hint is None else signed(hint.inode),
             0 if hint is None else hint.size,
             0 if hint is None else hint.mtime_ns,
+            node.entry.digest,
             stays,
             inner,
             keeps_record,
@@ -147,26 +151,21 @@ def renames(db: sqlite3.Connection, side: Side) -> list[Rename]:
     """Missed files that a fresh one has inode, size and mtime of, each at most once. A name that another
     node holds counts only if that node went elsewhere as well."""
     rows = db.execute(
-        f"SELECT g.node_id, f.node_id, f.replaced, {_ENTRY_OF_GONE}"  # noqa: S608
+        "SELECT g.node_id, f.node_id, f.replaced, g.digest, here.digest"
         " FROM gone g JOIN fresh f ON f.inode = g.inode AND f.size = g.size AND f.mtime_ns = g.mtime_ns"
-        " JOIN nodes n ON n.node_id = g.node_id"
+        " JOIN nodes n ON n.node_id = g.node_id JOIN nodes here ON here.node_id = f.node_id"
         " WHERE g.tree = ? AND f.tree = ? AND g.kind = 1 AND g.inode <> 0 AND g.node_id <> f.node_id"
         " AND n.kind = 1 AND NOT g.keeps_record ORDER BY f.node_id, g.node_id",
         (int(side), int(side)),
     ).fetchall()
     taken: set[int] = set()
     found: dict[int, Rename] = {}
-    for node_id, fresh_id, replaces, *columns in rows:
+    for node_id, fresh_id, replaces, digest, fresh_digest in rows:
         path = None if fresh_id in taken or node_id in found else nodes.path_of(db, fresh_id)
         if path is not None:
             taken.add(fresh_id)
-            entry = entry_of(tuple(columns))
-            digest = None if entry is None else entry.digest
-            found[node_id] = Rename(node_id, fresh_id, path, bool(replaces), digest)
+            found[node_id] = Rename(node_id, fresh_id, path, bool(replaces), digest, fresh_digest)
     return consistent(list(found.values()))
-
-
-_ENTRY_OF_GONE = ", ".join(f"n.{column}" for column in ENTRY_COLUMNS.split(", "))
 
 
 def consistent(pairs: Sequence[Rename]) -> list[Rename]:
@@ -185,10 +184,10 @@ def take_over(db: sqlite3.Connection, side: Side, pairs: Sequence[Rename], diges
     were read, by fresh node."""
     places: list[tuple[Rename, int, bytes, Entry]] = []
     for pair in pairs:
-        here, old = nodes.get(db, pair.fresh_id), nodes.get(db, pair.node_id)
-        if here is None or old is None:
+        here = nodes.get(db, pair.fresh_id)
+        if here is None or not nodes.exists(db, pair.node_id):
             continue
-        digest = digests.get(pair.fresh_id, here.entry.digest or old.entry.digest)
+        digest = digests.get(pair.fresh_id, here.entry.digest)
         entry = msgspec.structs.replace(here.entry, digest=digest)
         places.append((pair, here.parent_id, here.name, entry))
     for pair, _, _, _ in places:

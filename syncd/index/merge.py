@@ -31,7 +31,7 @@ from syncd.index.observed import (
     entry_of_child,
     unseen,
 )
-from syncd.index.rows import HAS_IGNORED
+from syncd.index.rows import HAS_IGNORED, PARKED_PREFIX
 
 
 class _Here(msgspec.Struct):
@@ -389,7 +389,7 @@ class Merge:
         nodes.move_node(db, moved.node_id, question.parent_id, question.new.name)
         self._ids = {b"": int(self.side)}
         self.changed += 1
-        if question.old_path is None:
+        if question.old_path is None or moved.name.startswith(PARKED_PREFIX):
             return
         if left_behind is None:
             records.update_children(db, moved.parent_id, {moved.name: None})

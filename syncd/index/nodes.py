@@ -40,7 +40,7 @@ _UPDATE = (
 )
 _OVERWRITE = (
     "UPDATE nodes SET kind = ?, mode = ?, size = ?, mtime_ns = ?, digest = ?, target = ?,"
-    f" flags = flags & ~{LEARNT} WHERE parent_id = ? AND name = ? RETURNING node_id"  # noqa: S608
+    " flags = flags & ~4 WHERE parent_id = ? AND name = ? RETURNING node_id"
 )
 """Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
 _INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608

@@ -288,12 +288,17 @@ class _Run:
         digests: dict[int, bytes] = {}
         good: list[Rename] = []
         for some in parts(pairs, PATHS_AT_ONCE):
-            known = [pair for pair in some if pair.digest is not None]
-            answers = await self._digest([pair.path for pair in known])
-            for pair, answer in zip(known, answers, strict=True):  # type: Rename, Answer
-                if answer.digest == pair.digest and answer.digest is not None:
-                    digests[pair.fresh_id] = answer.digest
-            good += [pair for pair in some if pair.digest is None or pair.fresh_id in digests]
+            unread = [pair for pair in some if pair.digest is not None and pair.fresh_digest is None]
+            answers = await self._digest([pair.path for pair in unread])
+            read = {
+                pair.fresh_id: answer.digest
+                for pair, answer in zip(unread, answers, strict=True)
+                if answer.digest is not None
+            }
+            digests |= read
+            good += [
+                pair for pair in some if pair.digest in (None, read.get(pair.fresh_id, pair.fresh_digest))
+            ]
         kept = displaced.consistent(good)
         simple = [pair for pair in kept if not pair.replaces]
         crossing = {pair.fresh_id for pair in kept if pair.replaces}
