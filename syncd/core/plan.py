@@ -149,7 +149,10 @@ class _Builder:
             )
 
     def finish(self) -> Plan:
-        """Levels in order; within a level as added, but removals and mode bits children first."""
+        """Levels in order, each one side after the other; removals and mode bits children first.
+
+        No action needs one of the same level on the other side, and a tree likes its steps together.
+        """
         clear = self._levels[Level.CLEAR]
         self._levels[Level.CLEAR] = [
             *(action for action in clear if isinstance(action, Delete)),
@@ -157,6 +160,8 @@ class _Builder:
         ]
         self._levels[Level.REMOVE_DIRECTORY].reverse()
         self._levels[Level.METADATA].reverse()
+        for actions in self._levels.values():
+            actions.sort(key=lambda action: -action.side)
         return Plan(
             actions=tuple((level, action) for level in Level for action in self._levels[level]),
             adopt=tuple(self._adopt),
