@@ -34,7 +34,7 @@ from syncd.tree.local.beneath import Directories
 from syncd.tree.local.copying import Stopped
 from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
 from syncd.tree.local.expect import Proof
-from syncd.tree.local.manifest import SlotRecord, slot_record
+from syncd.tree.local.manifest import MoveRecord, Record, slot_record
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.place import Placer
 from syncd.tree.local.root import Root
@@ -178,9 +178,9 @@ class _Run:
                 self._results.setdefault(index, failed(step.action, error))
             self._is_halted = True
 
-    def _slot_records(self) -> list[SlotRecord]:
+    def _slot_records(self) -> list[Record]:
         """A slot for whatever this batch may displace."""
-        records: list[SlotRecord] = []
+        records: list[Record] = []
         is_weak = not self._site.capabilities.has_exchange
         for index, step in enumerate(self._batch.steps):
             action = step.action
@@ -193,9 +193,15 @@ class _Run:
             elif isinstance(action, Move) and action.parked:
                 letter, op, expect, ours = "p", "park", action.expect, None
             else:
+                if isinstance(action, Move) and is_weak:
+                    self._slots.open()
+                    records.append(MoveRecord(action.path, action.to))
                 continue
             slot = self._slot_of[index] = self._slots.new_slot(letter)
-            records.append(slot_record(slot, op, action.path, expect, step.hint, ours, is_weak=is_weak))
+            to = action.to if isinstance(action, Move) else b""
+            records.append(
+                slot_record(slot, op, action.path, expect, step.hint, ours, is_weak=is_weak, to=to)
+            )
         return records
 
     def _guarded(self, index: int, step: Step, act: Callable[[int, Step], Result | None]) -> None:

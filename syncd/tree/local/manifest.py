@@ -47,6 +47,8 @@ class SlotRecord(msgspec.Struct, frozen=True, tag="slot", omit_defaults=True):
     hint: StatHint | None = None
     ours: Ours | None = None
     is_weak: bool = False
+    to: bytes = b""
+    """Where a parked name was to go."""
 
 
 class ModeRecord(msgspec.Struct, frozen=True, tag="mode", omit_defaults=True):
@@ -56,7 +58,14 @@ class ModeRecord(msgspec.Struct, frozen=True, tag="mode", omit_defaults=True):
     mode: int
 
 
-Record = BatchRecord | SlotRecord | ModeRecord
+class MoveRecord(msgspec.Struct, frozen=True, tag="move", omit_defaults=True):
+    """A move by link and unlink (no rename flags): a crash in between leaves one file at both names."""
+
+    path: bytes
+    to: bytes
+
+
+Record = BatchRecord | SlotRecord | ModeRecord | MoveRecord
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
@@ -70,8 +79,9 @@ def slot_record(
     ours: Ours | None = None,
     *,
     is_weak: bool = False,
+    to: bytes = b"",
 ) -> SlotRecord:
-    return SlotRecord(slot, op, path, old, escape(path), hint, ours, is_weak)
+    return SlotRecord(slot, op, path, old, escape(path), hint, ours, is_weak, to)
 
 
 def write(descriptor: int, records: Iterable[Record]) -> None:

@@ -33,7 +33,11 @@ def recover(root: int, control: Control, trash: Trash, has_exchange: bool) -> tu
 def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) -> None:
     folder = sc.open(batch, sc.READ_DIRECTORY, dir_fd=control.trash)
     try:
-        for record in manifest.read(folder):
+        records = manifest.read(folder)
+        for record in records:
+            if isinstance(record, manifest.MoveRecord):
+                _finish_move(root, record)
+        for record in records:
             if isinstance(record, manifest.ModeRecord):
                 _restore_mode(root, record)
             elif isinstance(record, manifest.SlotRecord):
@@ -56,13 +60,57 @@ def _recover_slot(root: int, folder: int, record: manifest.SlotRecord, has_excha
         ours.mtime_ns,
     ):
         sc.unlink(record.slot, dir_fd=folder)
-    elif record.op == "park" or (record.op == "put" and record.is_weak):
-        parent, name = split(record.path)
+    elif record.op == "park":
+        # A swap may have given its old name away; then it goes on to the new one.
+        if not _put_at(root, folder, record, record.path, has_exchange):
+            _put_at(root, folder, record, record.to, has_exchange)
+    elif record.op == "put" and record.is_weak:
+        _put_at(root, folder, record, record.path, has_exchange)
+
+
+def _finish_move(root: int, record: manifest.MoveRecord) -> None:
+    """One file at both names of a move: the old name goes."""
+    with contextlib.suppress(OSError):
+        (parent, name), (to_parent, to) = split(record.path), split(record.to)
         directory = open_directory(root, parent)
         try:
-            rename_free(folder, record.slot.encode(), directory, name, has_exchange)
+            to_directory = open_directory(root, to_parent)
+            try:
+                old = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+                new = sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
+            finally:
+                sc.close(to_directory)
+            if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
+                sc.unlink(name, dir_fd=directory)
         finally:
             sc.close(directory)
+
+
+def _put_at(root: int, folder: int, record: manifest.SlotRecord, path: bytes, has_exchange: bool) -> bool:
+    """Give a slot's content a name in the tree, if that is free."""
+    try:
+        parent, name = split(path)
+        directory = open_directory(root, parent)
+        try:
+            _take(folder, record.slot.encode(), directory, name, has_exchange)
+            sc.sync_file(directory)
+        finally:
+            sc.close(directory)
+    except OSError:
+        return False
+    return True
+
+
+def _take(folder: int, slot: bytes, directory: int, name: bytes, has_exchange: bool) -> None:
+    try:
+        rename_free(folder, slot, directory, name, has_exchange)
+    except FileExistsError:
+        # Killed between link and unlink, where that is how names are taken: both are one file.
+        here = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+        kept = sc.stat(slot, dir_fd=folder, follow_symlinks=False)
+        if (here.st_dev, here.st_ino) != (kept.st_dev, kept.st_ino):
+            raise
+        sc.unlink(slot, dir_fd=folder)
 
 
 def _restore_mode(root: int, record: manifest.ModeRecord) -> None:

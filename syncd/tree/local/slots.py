@@ -47,8 +47,7 @@ class Slots:
 
     def new_slot(self, letter: str) -> str:
         """The next slot name of this folder."""
-        if self._fd < 0:
-            self._open()
+        self.open()
         self._next += 1
         return f"{letter}{self._next}"
 
@@ -63,8 +62,7 @@ class Slots:
 
     def note(self, record: manifest.Record) -> None:
         """Add a record that needs no sync of its own."""
-        if self._fd < 0:
-            self._open()
+        self.open()
         manifest.write(self._manifest, [record])
 
     def finish(self) -> None:
@@ -83,7 +81,10 @@ class Slots:
                 sc.close(descriptor)
         self._manifest = self._fd = -1
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Make or open the folder, marked as in flight."""
+        if self._fd >= 0:
+            return
         mark = sc.open(self._name, sc.NEW_FILE & ~os.O_EXCL, 0o600, dir_fd=self._control.in_flight)
         sc.close(mark)
         try:
