@@ -190,24 +190,33 @@ def take_over(db: sqlite3.Connection, side: Side, pairs: Sequence[Rename], diges
         digest = digests.get(pair.fresh_id, here.entry.digest)
         entry = msgspec.structs.replace(here.entry, digest=digest)
         places.append((pair, here.parent_id, here.name, entry))
-    for pair, _, _, _ in places:
-        _vacate(db, side, pair)
+    taken = {pair.fresh_id for pair in pairs}
+    left = [_vacate(db, side, pair) for pair, _, _, _ in places]
     for pair, parent_id, name, entry in places:
         nodes.move_node(db, pair.node_id, parent_id, name)
         nodes.set_entry(db, pair.node_id, entry)
         db.execute("DELETE FROM fresh WHERE node_id IN (?, ?)", (pair.fresh_id, pair.node_id))
+    for behind in left:
+        if behind is not None and behind.node_id not in taken:
+            # What came to the old name is a file of its own.
+            nodes.put_child(db, side, behind.parent_id, behind.name, behind.entry)
 
 
-def _vacate(db: sqlite3.Connection, side: Side, pair: Rename) -> None:
-    """Free the new name, and take the node from the record of its old directory."""
+def _vacate(db: sqlite3.Connection, side: Side, pair: Rename) -> nodes.Node | None:
+    """Free the new name, and take the node from the record of its old directory. Where another file came to
+    the old name, that one is returned, under the number of the node that leaves."""
     row = db.execute("SELECT parent_id, name, stays FROM gone WHERE node_id = ?", (pair.node_id,)).fetchone()
-    if row is not None and not row[2]:
+    stays = row is not None and bool(row[2])
+    if row is not None and not stays:
         records.update_children(db, row[0], {row[1]: None})
     found_again(db, pair.node_id)
     if not pair.replaces:
         db.execute("DELETE FROM nodes WHERE node_id = ?", (pair.fresh_id,))
-    if row is not None and row[2]:
-        nodes.move_node(db, pair.node_id, int(side), PARKED_PREFIX + b"%d" % pair.node_id)
+    if not stays:
+        return None
+    behind = nodes.get(db, pair.node_id)
+    nodes.move_node(db, pair.node_id, int(side), PARKED_PREFIX + b"%d" % pair.node_id)
+    return behind
 
 
 def remove_missed(db: sqlite3.Connection, side: Side, limit: int) -> int:
