@@ -262,7 +262,9 @@ def _watch(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool
     _quiet_logging(out)
     create_destination(config)
     if not out.is_json:
-        out.note(f"{plural(2, 'tree')} in sync until you press Ctrl-C: {config.source} and {config.destination}")
+        out.note(
+            f"{plural(2, 'tree')} in sync until you press Ctrl-C: {config.source} and {config.destination}"
+        )
     with contextlib.ExitStack() as stack:
         view = None if out.is_json else stack.enter_context(open_view(out))
 

@@ -75,10 +75,21 @@ def upgrade(
         and _has_room(by_path, move, exists)
         and (not move.is_directory or may_move_directory(move.side, move.path, move.to))
     ]
-    named = {name for move in wanted for name in (move.path, move.to, move.base)}
-    wanted = [move for move in wanted if not _is_homeless(by_path, move, named)]
-    taken, waiting = _select(_consistent(by_path, wanted))
+    taken, waiting = _choose(by_path, wanted)
     return MoveUpgrade(tuple(taken), _beside(outcomes, taken, waiting, merged))
+
+
+def _choose(
+    by_path: Mapping[bytes, Outcome], wanted: Sequence[MoveOutcome]
+) -> tuple[list[MoveOutcome], list[MoveOutcome]]:
+    """Which renames are done now and which wait; each try has fewer, so it ends."""
+    while True:
+        taken, waiting = _select(_consistent(by_path, wanted))
+        named = {name for move in (*taken, *waiting) for name in (move.path, move.to, move.base)}
+        homeless = [move for move in taken if _is_homeless(by_path, move, named)]
+        if not homeless:
+            return taken, waiting
+        wanted = [move for move in wanted if move not in homeless]
 
 
 def _beside(

@@ -34,6 +34,9 @@ class Driver(Protocol):
 class _Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs whole functions in its thread: one hop instead of one a statement."""
 
+    def join(self) -> None:
+        self._thread.join()
+
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         if not self._running or self._connection is None:
             raise ValueError("the connection is closed")
@@ -53,7 +56,12 @@ class ThreadDriver:
     async def open(cls, connect: Connect) -> Self:
         connection = _Connection(connect, iter_chunk_size=64)
         with anyio.CancelScope(shield=True):
-            await connection
+            try:
+                await connection
+            except BaseException:
+                # The thread still has an answer to deliver; the loop may be closed right after this.
+                connection.join()
+                raise
         return cls(connection)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:

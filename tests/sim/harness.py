@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Self, TypeVar
 
@@ -19,6 +19,7 @@ from syncd.sync.settings import World as Ports
 from syncd.tree.memory import MemoryTree
 from syncd.tree.memory_machine import PowerCutError
 from syncd.tree.port import Tree
+from syncd.watch.port import Watcher
 from tests.sim.loop import SeededLoop, run
 from tests.sim.promise import Image, unequal
 from tests.sim.world import BOTH, Eyes, World
@@ -113,10 +114,13 @@ class Life:
         ports = Ports(clock=world.clock, new_id=world.new_id, publish=world.publish)
         trees: dict[Side, Tree] = {side: self.trees[side] for side in BOTH}
         cycle = Cycle(settings, database, trees, ports)
-        watchers = {side: self.eyes[side].watcher for side in BOTH}
         timing = Timing(settle_s=scenario.settle_s, rescan_s=None)
-        self.pair = Pair(cycle, watchers, timing, ports, nullcontext)
+        self.pair = Pair(cycle, self.watchers, timing, ports, nullcontext)
         return self.pair
+
+    def watchers(self) -> Mapping[Side, Watcher]:
+        """Fresh watchers, as after every opening of the roots."""
+        return {side: self.eyes[side].look_anew() for side in BOTH}
 
     def kill(self) -> None:
         """From now on nothing of this life reaches a disk."""

@@ -109,6 +109,14 @@ class Eyes:
         self._lost = lost
         disk.listeners.append(self._see)
 
+    def _tell(self, event: Event) -> None:
+        self.watcher.emit((event,))
+
+    def look_anew(self) -> FakeWatcher:
+        """What the old watcher was about to say is lost."""
+        self.watcher = FakeWatcher()
+        return self.watcher
+
     def close(self) -> None:
         self._disk.listeners.remove(self._see)
 
@@ -120,7 +128,7 @@ class Eyes:
         if node is not None and node.kind is Kind.DIRECTORY and what != "chmod":
             event = Rescan(path, Reason.ADDED)
         for _ in range(self._rng.choice((1, 1, 1, 2))):
-            self._loop.call_later(self._rng.choice((0.0, 0.001, 0.2)), self.watcher.emit, (event,))
+            self._loop.call_later(self._rng.choice((0.0, 0.001, 0.2)), self._tell, event)
 
 
 class World:

@@ -219,9 +219,10 @@ def run(group: click.Command, arguments: Sequence[str], *, name: str) -> int:
     app.out.is_json = "--json" in arguments  # for errors in the arguments themselves
     try:
         with _quiet_pipe():
-            code = _invoke(group, list(arguments), name, app)
-            sys.stdout.flush()
-            return code
+            try:
+                return _invoke(group, list(arguments), name, app)
+            finally:
+                sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
     except click.exceptions.Exit as done:
