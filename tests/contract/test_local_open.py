@@ -80,7 +80,8 @@ async def test_damaged_marker_is_foreign(tmp_path: Path) -> None:
 
 async def test_empty_mount_point_is_not_the_root(tmp_path: Path) -> None:
     """ROO-01: the marker that was there is not there any more."""
-    known = await opened(tmp_path / "r" if (tmp_path / "r").mkdir() is None else tmp_path)
+    (tmp_path / "r").mkdir()
+    known = await opened(tmp_path / "r")
     shutil.rmtree(tmp_path / "r")
     (tmp_path / "r").mkdir()
     assert await refused(tmp_path / "r", known) is Reason.ROOT_CHANGED
