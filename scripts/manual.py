@@ -19,6 +19,9 @@ HEAD = """.\\" Written by `make docs` from the code; do not edit.
 .Nd {description}
 """
 
+EMPTY = "\\&"
+"""The body of an item that needs no words."""
+
 EXIT_CODES = (
     ("0", "fine"),
     ("1", "failed"),
@@ -64,7 +67,7 @@ def paragraphs(text: str) -> str:
 
 
 def tagged(rows: Sequence[tuple[str, str]], *, width: str = "Ds") -> str:
-    items = [f".It {argument(tag)}\n{paragraphs(text)}" for tag, text in rows]
+    items = [f".It {argument(tag)}\n{paragraphs(text) or EMPTY}" for tag, text in rows]
     return f".Bl -tag -width {width}\n" + "\n".join(items) + "\n.El\n"
 
 

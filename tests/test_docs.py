@@ -130,3 +130,14 @@ def test_the_lock_is_that_of_the_project() -> None:
     assert {tuple(re.findall(r"^([\w-]+)(.*)$", line)[0]) for line in stated} == {
         (name, specifier) for name, specifier in wanted
     }
+
+
+def test_promises_name_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (REPOSITORY / "docs/promises.md").read_text())
+    assert len(named) > 15
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not re.search(rf"^(?:async )?def {name}\(", (REPOSITORY / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
