@@ -194,7 +194,9 @@ class DaemonBackend(PathAnswers):
             copy = Path(folder) / "state.db"
             original = pair_state_dir(self._app.config.daemon.state_dir, one.config.key) / "state.db"
             await anyio.to_thread.run_sync(copy_database, original, copy)
-            rehearsed = await rehearse_on(one.config, copy, approves_holds=False)
+            rehearsed = await rehearse_on(
+                one.config, copy, self._app.config.daemon.state_dir, approves_holds=False
+            )
         hold = rehearsed.hold or hold
         marked = frozenset((item.side, item.path) for item in hold.destructive) if hold else frozenset()
         rows = [views.plan_action(action, marked, "") for action in rehearsed.actions]

@@ -72,6 +72,7 @@ class PairState:
     """A pair's directory in the state directory, locked for this process by the kernel."""
 
     def __init__(self, state_dir: Path, key: str) -> None:
+        self.state_dir = state_dir
         self.directory = pair_state_dir(state_dir, key)
         self._lock = -1
 
@@ -113,19 +114,20 @@ async def open_cycle(
     async with AsyncExitStack() as stack:
         database = await Database.open(state.directory / "state.db")
         stack.push_async_callback(database.close)
-        trees = trees_of(config)
+        trees = trees_of(config, state.state_dir)
         for tree in trees.values():
             stack.push_async_callback(tree.close)
         yield Cycle(settings_of(config, approves_holds=approves_holds), database, trees, world), world
 
 
-def trees_of(config: PairConfig, *, is_rehearsal: bool = False) -> dict[Side, Tree]:
+def trees_of(config: PairConfig, state_dir: Path, *, is_rehearsal: bool = False) -> dict[Side, Tree]:
     """Both trees of a pair; a rehearsal's are never written to."""
     return {
         side: make_tree(
             config.source if side is Side.SOURCE else config.destination,
             side,
             pair_key=config.key,
+            state_dir=str(state_dir),
             is_written=config.mode.may_write(side) and not is_rehearsal,
             owner=config.owner,
             cross_mounts=config.cross_mounts,

@@ -97,16 +97,18 @@ async def rehearse(config: PairConfig, state_dir: Path, *, approves_holds: bool 
         copy = Path(folder) / "state.db"
         with PairState(state_dir, config.key) as state:
             copy_database(state.directory / "state.db", copy)
-        return await rehearse_on(config, copy, approves_holds=approves_holds)
+        return await rehearse_on(config, copy, state_dir, approves_holds=approves_holds)
 
 
-async def rehearse_on(config: PairConfig, copy: Path, *, approves_holds: bool) -> Rehearsed:
+async def rehearse_on(
+    config: PairConfig, copy: Path, state_dir: Path, *, approves_holds: bool
+) -> Rehearsed:
     """Run the engine over a copy of the index and trees that only pretend."""
     done: list[Action] = []
     world = World(clock=SystemClock(), new_id=new_id, publish=ignore_event)
     database = await Database.open(copy)
     try:
-        real = trees_of(config, is_rehearsal=True)
+        real = trees_of(config, state_dir, is_rehearsal=True)
         trees = {side: Rehearsal(real[side], done) for side in BOTH}
         cycle = Cycle(settings_of(config, approves_holds=approves_holds), database, trees, world)
         try:

@@ -338,7 +338,11 @@ class Pair:
     async def _observe_all(self) -> None:
         self._enter(LifecycleEvent.SCAN_BEGUN)
         async with self._scan_slot():
+            began = self._world.clock.monotonic_ns()
             seen = await self.cycle.observe_all()
+            cost_s = (self._world.clock.monotonic_ns() - began) / 1e9
+        for watcher in self.watchers.values():
+            watcher.scanned(cost_s)
         self._enter(LifecycleEvent.SCAN_DONE)
         self._schedule_rescan()
         for side, one in seen.items():

@@ -10,7 +10,9 @@ from syncd.daemon.config import PairConfig
 from syncd.sync.settings import Publish
 
 WARNINGS = frozenset({"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found"})
-NOTABLE = frozenset({"pair.state", "path.reported", "rules.changed"})
+NOTABLE = frozenset({"path.reported", "rules.changed"})
+BUSY = frozenset({"starting", "scanning", "syncing", "idle"})
+"""States that come and go with every change: for followers, not for the log."""
 
 log = structlog.get_logger("syncd.pair")
 
@@ -21,7 +23,8 @@ def publisher(hub: EventHub, name: str) -> Publish:
     def publish(kind: str, path: bytes | None = None, /, **data: object) -> None:
         plain = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
         hub.publish(kind, pair=name, path=path, data=plain)
-        level = log.warning if kind in WARNINGS else log.info if kind in NOTABLE else log.debug
+        is_notable = kind in NOTABLE or (kind == "pair.state" and plain.get("state") not in BUSY)
+        level = log.warning if kind in WARNINGS else log.info if is_notable else log.debug
         level(kind, pair=name, **({} if path is None else {"path": path}), **plain)
 
     return publish

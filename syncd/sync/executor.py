@@ -13,10 +13,11 @@ import msgspec
 
 from syncd.core import path as paths
 from syncd.core.action import Action, Done, Failed, Level, Move, Put, Result, Stale
-from syncd.core.conflict import ConflictRecord
+from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import unpack
 from syncd.core.plan import Plan
+from syncd.core.reason import Reason
 from syncd.index import conflicts, nodes, pending, records, results
 from syncd.index.database import Database
 from syncd.sync.settings import PairSettings, Progress, World
@@ -58,11 +59,13 @@ class Executor:
         self._limiter = anyio.CapacityLimiter(max(1, settings.workers))
         self._steps = 64
         self._drafts: dict[bytes, ConflictRecord] = {}
+        self._reports: dict[bytes, Reason] = {}
 
     async def run(self, plan: Plan, stop: Callable[[], bool]) -> Tally:
         """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state cannot be written."""
         tally = Tally()
         self._drafts = {record.path: record for record in plan.conflicts}
+        self._reports = dict(plan.reports)
         self._progress.phase = "syncing"
         self._progress.done = self._progress.bytes_done = 0
         self._progress.total = len(plan.actions)
@@ -182,17 +185,21 @@ class Executor:
                 pending.put(db, action.path, action.side, result.reason, result.detail, now_ns)
             elif isinstance(result, Stale) and result.kept is not None:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
-            elif isinstance(result, Done) and (draft := self._draft_of(action)) is not None:
-                conflicts.put(db, msgspec.structs.replace(draft, trash=result.trash))
+            elif isinstance(result, Done) and (record := self._record_of(result, now_ns)) is not None:
+                conflicts.put(db, record)
 
-    def _draft_of(self, action: Action) -> ConflictRecord | None:
-        """The conflict that this action settles (the rename or the put at the conflict's own path)."""
+    def _record_of(self, done: Done, now_ns: int) -> ConflictRecord | None:
+        """The conflict that this action settled (the rename or the put at the conflict's own path), or the
+        report of an edit that beat a deletion."""
+        action = done.action
+        if not isinstance(action, Put | Move):
+            return None
         draft = self._drafts.get(action.path)
-        if draft is None or not isinstance(action, Put | Move):
+        if draft is None and action.path in self._reports and isinstance(action, Put):
+            return reported(action, self._reports[action.path], now_ns)
+        if draft is None or (draft.loser_copy is not None and not isinstance(action, Move)):
             return None
-        if draft.loser_copy is not None and not isinstance(action, Move):
-            return None
-        return draft
+        return msgspec.structs.replace(draft, trash=done.trash)
 
     def _count(self, outcome: Sequence[Result], tally: Tally) -> None:
         publish = self._world.publish
@@ -204,6 +211,10 @@ class Executor:
                 if isinstance(action, Move):
                     tally.moved += [action.path, action.to]
                 publish(f"{noun(action)}.{verb(action)}", action.path, side=action.side.word)
+                record = self._record_of(result, 0)
+                if record is not None:
+                    kind = "path.reported" if record.kind is Reason.EDIT_BEATS_DELETE else "conflict.recorded"
+                    publish(kind, record.path, id=record.id, reason=record.kind.value)
                 continue
             if isinstance(result, Failed):
                 tally.failed += 1
@@ -248,8 +259,6 @@ def read_directory_hints(db: sqlite3.Connection, side: Side, directory: bytes) -
 
 def raced(stale: Stale, record_id: str, now_ns: int) -> ConflictRecord:
     """The record of bytes that an edit left in the trash by racing twice with an exchange."""
-    from syncd.core.reason import Reason
-
     action = stale.action
     return ConflictRecord(
         id=record_id,
@@ -258,7 +267,24 @@ def raced(stale: Stale, record_id: str, now_ns: int) -> ConflictRecord:
         at_ns=now_ns,
         winner=action.side.other,
         trash=stale.kept,
-        state="settled",
+        state=SETTLED,
+    )
+
+
+def reported(put: Put, reason: Reason, now_ns: int) -> ConflictRecord:
+    """The record of an edit that beat a deletion: nothing was lost, and a person should know."""
+    side = put.side.other
+    source = put.entry if side is Side.SOURCE else None
+    destination = put.entry if side is Side.DESTINATION else None
+    return ConflictRecord(
+        id=record_id(put.path, reason, source, destination),
+        path=put.path,
+        kind=reason,
+        source=source,
+        destination=destination,
+        at_ns=now_ns,
+        winner=side,
+        state=SETTLED,
     )
 
 

@@ -55,7 +55,7 @@ def explain(
     reason, next_step = judge(outcome, row, verdict, is_settling=is_settling, exists=seen is not None)
     return Explained(
         path=path,
-        is_synced=reason in (Reason.IN_SYNC, Reason.IGNORED, Reason.SAME_CHANGE),
+        is_synced=reason in (Reason.IN_SYNC, Reason.IGNORED, Reason.SAME_CHANGE, Reason.ABSENT),
         source=state.source,
         destination=state.destination,
         base=state.base,

@@ -50,7 +50,8 @@ class Rehearsal:
         self.capabilities = tree.capabilities
 
     async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
-        identity = await self._tree.open(known=known, adopt=adopt)
+        del known, adopt
+        identity = await self._tree.open(known=None, adopt=False)
         self.capabilities = self._tree.capabilities
         return identity
 

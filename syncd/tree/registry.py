@@ -6,6 +6,7 @@ from syncd.core.entry import Side
 from syncd.core.error import PathProblem
 from syncd.core.reason import Reason
 from syncd.tree.local import LocalTree
+from syncd.tree.local.claim import Claim
 from syncd.tree.port import Tree
 
 LOCAL_SCHEME = "file"
@@ -32,6 +33,7 @@ def make_tree(
     side: Side,
     *,
     pair_key: str,
+    state_dir: str,
     is_written: bool,
     owner: str = "parent",
     cross_mounts: bool = False,
@@ -42,7 +44,7 @@ def make_tree(
     return LocalTree(
         local_path(location),
         side,
-        pair_key=pair_key,
+        pair_key=Claim.of(pair_key, state_dir),
         is_written=is_written,
         owner=owner,
         cross_mounts=cross_mounts,

@@ -7,6 +7,7 @@ the device, and nothing is answered as done before the new names are.
 
 import contextlib
 import errno
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -30,7 +31,7 @@ from syncd.core.error import SyncdError
 from syncd.core.path import is_reserved
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
-from syncd.tree.local.beneath import Directories
+from syncd.tree.local.beneath import Directories, split
 from syncd.tree.local.copying import Stopped
 from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
 from syncd.tree.local.expect import Proof
@@ -210,6 +211,8 @@ class _Run:
         except Mismatch as mismatch:
             kept = self._slots.ref(mismatch.kept) if mismatch.kept else None
             result = self._stale(step.action, kept)
+        except FileExistsError as error:
+            result = self._collision(step.action) or failed(step.action, error)
         except OSError as error:
             result = failed(step.action, error)
         if result is not None:
@@ -217,6 +220,17 @@ class _Run:
 
     def _stale(self, action: Action, kept: TrashRef | None) -> Result:
         return stale_target(action, kept)
+
+    def _collision(self, action: Action) -> Result | None:
+        """A taken name that nothing is listed under: the file system folds another spelling into it."""
+        found = self._site.capabilities
+        if found.is_case_sensitive and found.is_normalisation_preserving:
+            return None
+        with contextlib.suppress(OSError):
+            parent, name = split(action.to if isinstance(action, Move) else action.path)
+            if os.fsdecode(name) not in sc.listdir(self._directories.get(parent)):
+                return Failed(action, Reason.NAME_COLLISION, "another spelling of the name is there")
+        return None
 
     def _leave(self, index: int, step: Step) -> None:
         action = step.action

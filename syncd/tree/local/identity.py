@@ -15,6 +15,7 @@ from syncd.core.error import NeedsUser
 from syncd.core.path import CONTROL_NAME
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
+from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
 from syncd.tree.port import RootIdentity
 
@@ -53,6 +54,12 @@ class Marker(msgspec.Struct, frozen=True):
     pair: str
     tree: str
     version: int = _VERSION
+    state_dir: str = ""
+    machine: str = ""
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.pair, self.state_dir, self.machine)
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -163,9 +170,9 @@ def read_marker(root: int) -> Marker | None:
         sc.close(descriptor)
 
 
-def write_marker(root: int, control: int, pair_key: str) -> None:
+def write_marker(root: int, control: int, claim: Claim) -> None:
     """Write the marker whole: draft, sync, rename, sync both directories. Raises NeedsUser."""
-    marker = Marker(pair=pair_key, tree=os.urandom(8).hex())
+    marker = Marker(claim.pair, os.urandom(8).hex(), state_dir=claim.state_dir, machine=claim.machine)
     try:
         with contextlib.suppress(FileNotFoundError):
             sc.unlink(_MARKER_DRAFT, dir_fd=control)

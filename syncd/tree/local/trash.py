@@ -10,7 +10,7 @@ import stat
 import msgspec
 
 from syncd.core.action import TrashRef
-from syncd.core.entry import Entry, Side
+from syncd.core.entry import Entry, Kind, Side
 from syncd.core.path import CONTROL_NAME
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
@@ -33,6 +33,8 @@ class TrashEntry(msgspec.Struct, frozen=True):
     size: int
     at_ns: int
     op: str = ""
+    is_edited: bool = False
+    """Somebody wrote to it after it had left its name."""
 
 
 class _Folder(msgspec.Struct, frozen=True):
@@ -58,6 +60,10 @@ class Trash:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     found.extend(self._entries_of(trash, name))
         return sorted(found, key=lambda entry: (entry.at_ns, entry.ref.batch, entry.ref.slot))
+
+    def late_edits(self, batch_id: str | None = None) -> list[TrashEntry]:
+        """What was written to after it was displaced: by a program that still had the file open."""
+        return [entry for entry in self.entries(batch_id) if entry.is_edited]
 
     def location(self, ref: TrashRef) -> bytes | None:
         """The file name of kept bytes, for people; None when they are not there."""
@@ -116,8 +122,9 @@ class Trash:
                 ref = TrashRef(self._side, batch, slot)
                 if record is None:
                     found.append(TrashEntry(ref, b"", None, now.st_size, at_ns))
-                else:
-                    found.append(TrashEntry(ref, record.path, record.old, now.st_size, at_ns, record.op))
+                    continue
+                edited = _is_edited(record, now)
+                found.append(TrashEntry(ref, record.path, record.old, now.st_size, at_ns, record.op, edited))
             return found
         finally:
             sc.close(folder)
@@ -132,11 +139,7 @@ class Trash:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 folder = sc.open(name, sc.READ_DIRECTORY, dir_fd=trash)
                 try:
-                    size = sum(
-                        sc.stat(slot, dir_fd=folder, follow_symlinks=False).st_blocks * 512
-                        for slot in sc.listdir(folder)
-                    )
-                    folders.append(_Folder(name, _read(folder)[0], size))
+                    folders.append(_weigh(name, folder))
                 finally:
                     sc.close(folder)
         return folders
@@ -158,6 +161,26 @@ def _read(folder: int) -> tuple[int, dict[str, manifest.SlotRecord]]:
         elif isinstance(record, manifest.SlotRecord):
             slots[record.slot] = record
     return at_ns or sc.fstat(folder).st_mtime_ns, slots
+
+
+def _is_edited(record: manifest.SlotRecord, now: os.stat_result) -> bool:
+    if record.old.kind is not Kind.FILE:
+        return False
+    seen = record.hint or record.old
+    return (now.st_size, now.st_mtime_ns) != (seen.size, seen.mtime_ns)
+
+
+def _weigh(name: str, folder: int) -> _Folder:
+    """Size and age of a folder. A late edit makes it younger: its bytes are new."""
+    at_ns, slots = _read(folder)
+    size = 0
+    for slot in sc.listdir(folder):
+        now = sc.stat(slot, dir_fd=folder, follow_symlinks=False)
+        size += now.st_blocks * 512
+        record = slots.get(slot)
+        if record is not None and _is_edited(record, now):
+            at_ns = max(at_ns, now.st_mtime_ns)
+    return _Folder(name, at_ns, size)
 
 
 def _restore(folder: int, slot: bytes, directory: int, name: bytes) -> None:

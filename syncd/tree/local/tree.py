@@ -21,6 +21,7 @@ from syncd.core.path import escape
 from syncd.core.reason import Reason
 from syncd.tree.local import apply, identity, probe, recover, trash
 from syncd.tree.local.apply import Site
+from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
@@ -50,7 +51,7 @@ class LocalTree:
         root: Path | bytes,
         side: Side,
         *,
-        pair_key: str,
+        pair_key: str | Claim,
         is_written: bool,
         owner: str = "parent",
         cross_mounts: bool = False,
@@ -61,7 +62,7 @@ class LocalTree:
         self.recovered: tuple[trash.TrashEntry, ...] = ()
         """What a killed run left, kept as trash: filled by `open`."""
         self._root = Root(os.fsencode(root), is_written=is_written)
-        self._pair_key = pair_key
+        self._claim = pair_key if isinstance(pair_key, Claim) else Claim(pair_key)
         self._is_written = is_written
         self._owner = Owner(owner)
         self._may_cross = cross_mounts
@@ -108,6 +109,11 @@ class LocalTree:
         if not self._is_written:
             raise NeedsUser(Reason.NOT_PERMITTED, "the mode of the pair never writes to this tree")
         return await self._to_the_end(lambda: apply.run(self._site(), batch))
+
+    async def late_edits(self, batch_id: str | None = None) -> Sequence[trash.TrashEntry]:
+        """What a program that still had it open wrote to after it was displaced: to look at in the next
+        cycle. Such bytes are kept for their full time from then on."""
+        return await self._run(lambda: self._trash().late_edits(batch_id))
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         await self._to_the_end(lambda: self._restore(ref, path))
@@ -164,17 +170,18 @@ class LocalTree:
         return found
 
     def _open_written(self, root: int, found: RootIdentity, adopt: bool) -> RootIdentity:
-        if found.marker not in (None, self._pair_key) and not adopt:
-            raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {found.marker!r}")
+        marker = identity.read_marker(root)
+        if marker is not None and not adopt and marker.claim.excludes(self._claim):
+            raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {marker.pair!r}")
         control = self._root.control
-        if found.marker != self._pair_key:
-            identity.write_marker(root, control.fd, self._pair_key)
+        if marker is None or marker.claim != self._claim:
+            identity.write_marker(root, control.fd, self._claim)
         try:
             self.capabilities = probe.probe(control.stage, identity.mount_of(root))
         except OSError as error:
             raise identity.not_writable(error) from error
         self.recovered = recover.recover(root, control, self._trash(), self.capabilities.has_exchange)
-        had_marker = found.marker == self._pair_key
+        had_marker = marker is not None and marker.pair == self._claim.pair
         return msgspec.structs.replace(identity.read_identity(root), had_marker=had_marker)
 
     def _site(self) -> Site:
