@@ -1,5 +1,6 @@
 """`syncctl` as a program: what only a real process shows (signals, pipes, start, terminals)."""
 
+import contextlib
 import json
 import os
 import pty
@@ -47,7 +48,7 @@ def publish_until_seen(syncctl: Syncctl, process: "subprocess.Popen[str]") -> st
     deadline = time.monotonic() + 20
     while not syncctl.backend.hub.readers and time.monotonic() < deadline:
         time.sleep(0.01)
-    syncctl.backend.hub.publish("file.put", pair="documents", path=b"a\xff")
+    syncctl.backend.publish("file.put", pair="documents", path=b"a\xff")
     return process.stdout.readline()
 
 
@@ -93,7 +94,7 @@ def test_watch_events_fit_their_schema(subprocess_environment: dict[str, str], s
     from syncd.cli.syncctl.schema import SCHEMAS, schema_of
 
     for number in range(3):
-        syncctl.backend.hub.publish("pair.state", pair="documents", data={"n": number, "to": None})
+        syncctl.backend.publish("pair.state", pair="documents", data={"n": number, "to": None})
     with ended(syncctl_process(subprocess_environment, "watch", "--json", "--since", "0")) as process:
         if process.stdout is None:
             raise AssertionError("no stdout")
@@ -131,12 +132,12 @@ def test_watch_on_a_terminal_draws(subprocess_environment: dict[str, str], syncc
         deadline = time.monotonic() + 20
         while not syncctl.backend.hub.readers and time.monotonic() < deadline:
             time.sleep(0.01)
-        syncctl.backend.hub.publish("file.put", pair="documents", path=b"seen.txt")
+        syncctl.backend.publish("file.put", pair="documents", path=b"seen.txt")
         text = b""
         while b"seen.txt" not in text and time.monotonic() < deadline:
             text += os.read(master, 65536)
         process.send_signal(signal.SIGINT)
-        with pytest.raises(OSError, match="Input/output"):
+        with contextlib.suppress(OSError):
             while os.read(master, 65536):
                 pass
         assert process.wait(30) == 130

@@ -1,6 +1,7 @@
 """A backend for tests: two pairs, fixed answers, a record of every call."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +72,7 @@ class FakeBackend:
         self.fails: dict[str, Exception] = {}
         self.pairs = [pair_status("documents"), pair_status("photos", state="held", hold=HOLD)]
         self.hub = EventHub(time.time_ns)
+        self.publish: Callable[..., m.Event] = self.hub.publish
         self.stop = anyio.Event()
         self.wait_started = anyio.Event()
         self.wait_cancelled = anyio.Event()

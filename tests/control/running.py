@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ async def serving(directory: Path, **options: Any) -> AsyncIterator[Service]:
 def daemon(directory: Path) -> Iterator[tuple[Path, FakeBackend]]:
     """A server in a thread, for blocking clients."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(directory)) as service:
+        hub = service.backend.hub
+        service.backend.publish = lambda kind, **data: portal.call(partial(hub.publish, kind, **data))
         yield service.path, service.backend
 
 

@@ -48,7 +48,7 @@ def test_calls_and_events(tmp_path: Path) -> None:
         with pytest.raises(CallError) as caught:
             client.call("pair.show", m.PairShowParams(pair="x"), m.PairDetail)
         assert (caught.value.reason, caught.value.code) == ("no-such-pair", -32000)
-        backend.hub.publish("file.put", path=b"\xff")
+        backend.publish("file.put", path=b"\xff")
         client.subscribe(m.EventsSubscribeParams(since=0))
         event = client.next_event(5)
         assert event is not None
