@@ -30,7 +30,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml scripts/setup-venv
 run: $(VENV)/.run
 ifeq ($(strip $(SOURCE)$(DESTINATION)),)
 	@$(BIN)/python scripts/playground.py playground
-	@exec $(BIN)/syncd sync playground/source playground/destination --watch $(ARGS)
+	@exec $(BIN)/syncd sync playground/source playground/destination --watch --state-dir playground/state $(ARGS)
 else
 	@exec $(BIN)/syncd sync "$(SOURCE)" "$(DESTINATION)" --watch $(ARGS)
 endif

@@ -48,7 +48,7 @@ class Peer(NamedTuple):
 SYNCD = Peer(
     "syncd",
     sys.executable,
-    (sys.executable, "-m", "syncd", "sync", "{source}", "{destination}", "--yes"),
+    (sys.executable, "-m", "syncd", "sync", "{source}", "{destination}", "--yes", "--state-dir", "{state}"),
     (sys.executable, "-m", "syncd", "--version"),
     syncs=True,
 )
