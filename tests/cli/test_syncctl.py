@@ -1,7 +1,10 @@
 """Every command of `syncctl` against a fake daemon: text, JSON against its schema, exit codes."""
 
+import importlib
 import json
 import os
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -597,10 +600,35 @@ def test_whatever_happens_there_is_no_traceback(
 
 
 def test_the_service_installer_may_be_missing(syncctl: Syncctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "syncd.daemon.install", None)
+    monkeypatch.setitem(sys.modules, "syncd.daemon.install", None)
     result = syncctl("service", "install", "--dry-run")
     assert result.code == 1
     assert "installer" in result.err
+
+
+def test_service_install_says_what_it_wrote(syncctl: Syncctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, bool]] = []
+
+    def install(**options: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        asked.append(options)
+        return (Path("/etc/systemd/system/syncd.service"),), ("systemctl enable --now syncd",)
+
+    installer = types.ModuleType("syncd.daemon.install")
+    installer.install = install  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "syncd.daemon.install", installer)
+    dry = syncctl("service", "install", "--user", "--dry-run")
+    assert "would write  /etc/systemd/system/syncd.service" in dry.out
+    assert "→ systemctl enable --now syncd" in dry.out
+    shown = syncctl("service", "install", "--json")
+    check(json.loads(shown.out), schema_of("syncctl.service-install/1"))
+    assert asked == [{"is_user": True, "is_dry_run": True}, {"is_user": False, "is_dry_run": False}]
+
+
+def test_the_real_installer_has_the_shape_that_is_called() -> None:
+    import inspect
+
+    installer = importlib.import_module("syncd.daemon.install")
+    assert list(inspect.signature(installer.install).parameters) == ["is_user", "is_dry_run"]
 
 
 def test_commands_are_named_in_one_place() -> None:

@@ -39,7 +39,7 @@ def conflicts() -> None:
 @command("list")
 @optional_pair
 @_match
-@click.option("--settled", is_flag=True, help="Settled records too.")
+@click.option("--settled", "--all", "settled", is_flag=True, help="Settled records too.")
 @click.option("--check", is_flag=True, help="Exit 6 if there are open ones.")
 def list_conflicts(app: App, pair: str | None, match: str | None, settled: bool, check: bool) -> int:
     """The conflict records, of PAIR or of all pairs."""

@@ -17,12 +17,9 @@ _LEVEL_STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical"
 
 def own_version() -> str:
     """The version of this package."""
-    from importlib.metadata import PackageNotFoundError, version
+    from syncd import __version__
 
-    try:
-        return version("syncd")
-    except PackageNotFoundError:
-        return "0+unknown"
+    return __version__
 
 
 @command("log")
