@@ -5,12 +5,26 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.from_thread
 import msgspec
 import pytest
 
-from syncd.core.action import Delete, Done, Failed, MakeDirectory, Put, RemoveDirectory, SetMode, Stale
+from syncd.core.action import (
+    Delete,
+    Done,
+    Failed,
+    MakeDirectory,
+    Put,
+    RemoveDirectory,
+    Result,
+    SetMode,
+    Stale,
+)
 from syncd.core.entry import Entry, Kind
 from syncd.core.reason import Reason
 from syncd.tree.local import copying, names
@@ -435,3 +449,45 @@ async def test_missing_parent_and_parent_that_became_a_file_are_stale(kit: Kit) 
     assert isinstance(await kit.do(step), Stale)
     assert kit.tree() == {b"d": b"a file now"}
     assert kit.leftovers() == []
+
+
+async def test_other_spelling_of_a_name_is_a_collision_where_names_are_folded(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NAM-15: told once, not planned for ever."""
+    kit.target.capabilities = msgspec.structs.replace(kit.target.capabilities, is_case_sensitive=False)
+    kit.write(b"f", b"mine")
+    real = sc.link_descriptor
+
+    def folding(fd: int, directory: int, name: bytes, *, by_proc: bool) -> None:
+        real(fd, directory, name.lower(), by_proc=by_proc)
+
+    monkeypatch.setattr(sc, "link_descriptor", folding)
+    result = await kit.do(await kit.put(b"F", b"theirs"))
+    assert isinstance(result, Failed)
+    assert result.reason is Reason.NAME_COLLISION
+    assert kit.tree() == {b"f": b"mine"}
+
+
+async def test_cancelled_task_waits_for_the_batch(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RAC-18: a thread that changes names is never left unobserved."""
+    step = await kit.put(b"f", b"new")
+    began, results = anyio.Event(), list[Result]()
+    real = sc.link_descriptor
+
+    def slow(*args: Any, **named: Any) -> None:
+        anyio.from_thread.run_sync(began.set)
+        time.sleep(0.05)
+        real(*args, **named)
+
+    monkeypatch.setattr(sc, "link_descriptor", slow)
+
+    async def apply() -> None:
+        results.extend(await kit.run(step))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(apply)
+        await began.wait()
+        group.cancel_scope.cancel()
+    assert kinds(results) == ["Done"]
+    assert kit.tree() == {b"f": b"new"}
