@@ -29,7 +29,7 @@ class SeededLoop(asyncio.SelectorEventLoop):
     _ready: "deque[asyncio.Handle]"
     _scheduled: list[asyncio.TimerHandle]
 
-    def __init__(self, seed: int, max_rounds: int = 5_000_000) -> None:
+    def __init__(self, seed: int, max_rounds: int = 150_000) -> None:
         super().__init__()
         self.now_ns = 0
         self._random = random.Random(seed)
