@@ -71,7 +71,7 @@ def check(
     """
     protects_all = is_state_lost and (mode is None or mode.is_mirror)
     found = destructive(plan, with_overwrites=protects_all)
-    pending = tuple(item for item in found if digest_of(item) not in approved)
+    pending = tuple(item for item in found if digest_of(item) not in approved) if approved else found
     if not pending:
         return None
     if protects_all:

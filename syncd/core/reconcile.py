@@ -70,6 +70,8 @@ def reconcile(state: PathState, rules: Rules) -> Outcome:
     """The mode table, for one path. Never raises."""
     source, destination = state.source, state.destination
     if source is not None and destination is not None:
+        if source == state.base == destination:
+            return Outcome(state, Verb.NOTHING)
         return _untouchable(state) or _present_on_both(state, source, destination, rules)
     if source is None and destination is None and not (state.source_unknown or state.destination_unknown):
         return _gone(state)

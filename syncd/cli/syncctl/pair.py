@@ -100,6 +100,20 @@ def _changed(app: App, verb: str, answer: m.PairChange) -> None:
         app.out.line(("warning: ", "yellow"), warning)
 
 
+def _refresh_unit(app: App, answer: m.PairChange) -> None:
+    """Let the sandboxed system unit write the new roots; it is this user's to change only when it is root."""
+    if os.geteuid() != 0 or not answer.file.startswith("/etc/"):
+        return
+    from syncd.daemon.config import load_config
+    from syncd.daemon.install import carry_out, refresh_roots
+
+    planned = refresh_roots(load_config(None, is_system=True, env=os.environ))
+    if planned is None:
+        return
+    for remark in (*carry_out(planned), *(f"run: {step}" for step in planned.next_steps)):
+        app.out.note(remark)
+
+
 @command("add")
 @click.argument("name")
 @click.argument("source")
@@ -110,7 +124,9 @@ def add(app: App, name: str, source: str, destination: str, **given: Any) -> Non
     params = m.PairAddParams(
         name=name, source=_root(source), destination=_root(destination), options=_build(given)
     )
-    _changed(app, "added", app.call("pair.add", params, m.PairChange))
+    answer = app.call("pair.add", params, m.PairChange)
+    _changed(app, "added", answer)
+    _refresh_unit(app, answer)
 
 
 @command("edit")
@@ -123,7 +139,9 @@ def edit(app: App, pair: str, unset: tuple[str, ...], **given: Any) -> None:
     if options == m.PairOptions() and not unset:
         raise click.UsageError("nothing to change; see --help for the settings")
     params = m.PairEditParams(pair=pair, options=options, unset=unset)
-    _changed(app, "changed", app.call("pair.edit", params, m.PairChange))
+    answer = app.call("pair.edit", params, m.PairChange)
+    _changed(app, "changed", answer)
+    _refresh_unit(app, answer)
 
 
 @command("remove")

@@ -12,7 +12,7 @@ import stat
 import msgspec
 
 from syncd.core.error import NeedsUser
-from syncd.core.path import CONTROL_NAME
+from syncd.core.path import CONTROL_NAME, escape
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.claim import Claim
@@ -74,7 +74,8 @@ def open_root(path: bytes) -> int:
     try:
         return sc.open(path, sc.READ_DIRECTORY)
     except OSError as error:
-        raise root_problem(error) from error
+        problem = root_problem(error)
+        raise NeedsUser(problem.reason, f"{escape(path)}: {problem.detail}") from error
 
 
 def root_problem(error: OSError) -> NeedsUser:

@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+import msgspec
+
 from syncd.core.listing import StatRow, pack_stats
 from syncd.core.path import CONTROL_NAME, join
 from syncd.core.reason import Reason
@@ -33,6 +35,16 @@ class _Level:
         self.todo = todo
 
 
+class Rest(msgspec.Struct, frozen=True):
+    """What is left of a walk: whole subtrees that no page has told of yet."""
+
+    paths: tuple[bytes, ...]
+    recursive: bool
+    prune: Callable[[bytes], bool]
+    may_cross: bool
+    racy_after_ns: int
+
+
 class Walk:
     """One walk of some directories beneath an open root. Not thread-safe; `close` when done.
 
@@ -56,18 +68,21 @@ class Walk:
         self._may_cross = may_cross
         self._racy_after_ns = racy_after_ns
         self._racy = 0
-        self._entries = 0
+        self.listed = 0
+        """Children told of so far."""
+        self._page_end = 0
+        self._paths = sorted(set(paths), key=lambda path: path.split(b"/"))
         self._levels: list[_Level] = []
-        self._listings = self._run(sorted(set(paths), key=lambda path: path.split(b"/")))
+        self._listings = self._run()
 
     def next_page(self) -> Sequence[Listing]:
         """The next listings; none at the end."""
         self._racy = self._racy_after_ns()
-        self._entries = 0
+        self._page_end = self.listed + PAGE_ENTRIES
         page: list[Listing] = []
         for listing in self._listings:
             page.append(listing)
-            if len(page) >= PAGE_DIRECTORIES or self._entries >= PAGE_ENTRIES:
+            if len(page) >= PAGE_DIRECTORIES or self.listed >= self._page_end:
                 break
         return page
 
@@ -76,9 +91,30 @@ class Walk:
         while self._levels:
             self._leave()
 
-    def _run(self, paths: Sequence[bytes]) -> Generator[Listing]:
+    def rest(self) -> Rest:
+        """What the next pages would tell, for another walk to go on with."""
+        below = [
+            join(level.path, name) for level in reversed(self._levels) for name, _ in reversed(level.todo)
+        ]
+        paths = (*(path for path in below if not self._prune(path)), *self._paths)
+        return Rest(paths, self._recursive, self._prune, self._may_cross, self._racy)
+
+    @classmethod
+    def of_rest(cls, root: int, rest: Rest) -> "Walk":
+        """Go on where another walk stopped."""
+        return cls(
+            root,
+            rest.paths,
+            recursive=rest.recursive,
+            prune=rest.prune,
+            may_cross=rest.may_cross,
+            racy_after_ns=lambda: rest.racy_after_ns,
+        )
+
+    def _run(self) -> Generator[Listing]:
         last: bytes | None = None
-        for path in paths:
+        while self._paths:
+            path = self._paths.pop(0)
             if self._recursive and last is not None and (not last or path.startswith(last + b"/")):
                 continue
             last = path
@@ -124,7 +160,7 @@ class Walk:
             sc.close(fd)
             yield self._failure(path, 0, error)
             return
-        self._entries += len(rows)
+        self.listed += len(rows)
         if self._recursive and below:
             below.reverse()
             self._enter(_Level(path, fd, below))

@@ -27,6 +27,7 @@ from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
 from syncd.tree.local.scan import Walk
+from syncd.tree.local.walker import Scan
 from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootIdentity, RootProblem
 
 T = TypeVar("T")
@@ -89,8 +90,10 @@ class LocalTree:
                 may_cross=self._may_cross,
                 racy_after_ns=self._racy_after_ns,
             )
-            held.callback(walk.close)
-            while page := await self._run(walk.next_page):
+            # An injected offload is a simulation's: it must not meet real processes.
+            pages = Scan(walk, root, may_hand_over=self._offload is None)
+            held.callback(pages.close)
+            while page := await self._run(pages.next_page):
                 yield page
 
     async def look(self, paths: Sequence[bytes]) -> Sequence[Look]:

@@ -1,0 +1,129 @@
+"""A long walk goes on in a process of its own: two trees use two cores, and the event loop keeps its pace.
+
+A walk begins in a thread; once it has listed much, what is left of it is handed to a child process, which
+gets the root's descriptor and sends pages back through a pipe. `python -m syncd.tree.local.walker` is that
+child. What it may prune must be sendable (pickled); else the thread walks on.
+"""
+
+import os
+import pickle  # noqa: S403 - of our own process, to our own child
+import struct
+import subprocess  # noqa: S404 - our own interpreter
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from syncd.core.error import TransientError
+from syncd.core.reason import Reason
+from syncd.tree.local.scan import Rest, Walk
+from syncd.tree.port import Listing
+
+HAND_OVER = 20_000
+"""Entries after which a process pays: it costs about as much to start as to list so many."""
+
+_LENGTH = struct.Struct(">I")
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+_decoder = msgspec.msgpack.Decoder(list[Listing])
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Scan:
+    """A walk, in this thread and then in a process. `next_page` blocks; `close` always."""
+
+    def __init__(self, walk: Walk, root: int, *, may_hand_over: bool = True) -> None:
+        self._walk = walk
+        self._root = root
+        self._may_hand_over = may_hand_over
+        self._child: _Child | None = None
+
+    def next_page(self) -> Sequence[Listing]:
+        if self._child is not None:
+            return self._child.next_page()
+        page = self._walk.next_page()
+        if self._may_hand_over and self._walk.listed >= HAND_OVER:
+            self._may_hand_over = False
+            self._hand_over()
+        return page
+
+    def close(self) -> None:
+        self._walk.close()
+        if self._child is not None:
+            self._child.close()
+
+    def _hand_over(self) -> None:
+        rest = self._walk.rest()
+        try:
+            request = pickle.dumps((self._root, rest))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return
+        try:
+            self._child = _Child(self._root, request)
+        except OSError:
+            return
+        self._walk.close()
+
+
+class _Child:
+    def __init__(self, root: int, request: bytes) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-S", "-m", "syncd.tree.local.walker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(root,),
+            env=environment,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise OSError
+        self._pages = self._process.stdout
+        with self._process.stdin as pipe:
+            pipe.write(request)
+
+    def next_page(self) -> Sequence[Listing]:
+        header = self._pages.read(_LENGTH.size)
+        size = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else 0
+        data = self._pages.read(size)
+        if not size or len(data) < size:
+            raise TransientError(Reason.RETRY, "the process that walks the tree ended")
+        return _decoder.decode(data)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._pages.close()
+
+
+def serve() -> None:
+    """The child: walk what is left, page by page; an empty page is the end."""
+    root, rest = pickle.load(sys.stdin.buffer)  # noqa: S301
+    if not isinstance(rest, Rest):
+        raise TypeError
+    walk = Walk.of_rest(root, rest)
+    out = sys.stdout.buffer
+    _enlarge(out.fileno())
+    page: Sequence[Listing] = ()
+    is_over = False
+    while not is_over:
+        page = walk.next_page()
+        is_over = not page
+        data = _encoder.encode(page)
+        out.write(_LENGTH.pack(len(data)))
+        out.write(data)
+        out.flush()
+
+
+def _enlarge(pipe: int) -> None:
+    """Let the walk run ahead of the reader by a few pages."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    serve()
