@@ -123,3 +123,19 @@ async def test_folder_in_flight_is_not_expired(kit: Kit) -> None:
     os.unlink(kit.at(b".syncd/in-flight/" + ref.batch.encode()))
     assert await kit.target.expire_trash(0, None, frozenset()) > 0
     assert os.listdir(kit.at(b".syncd/trash")) == []
+
+
+async def test_writer_that_still_had_the_file_open_is_noticed(kit: Kit) -> None:
+    """RAC-10: its bytes are in the trash, are told, and begin their time anew."""
+    kit.write(b"f", b"old")
+    with open(kit.at(b"f"), "r+b") as writer:
+        done = await kit.do(await kit.put(b"f", b"new"))
+        assert isinstance(done, Done)
+        assert done.trash is not None
+        assert await kit.target.late_edits(done.trash.batch) == []
+        writer.write(b"late")
+    (late,) = await kit.target.late_edits()
+    assert (late.ref, late.path, late.size, late.is_edited) == (done.trash, b"f", 4, True)
+    age(kit, done.trash, 99 * DAY_S)
+    assert await kit.target.expire_trash(30 * DAY_S, None, frozenset()) == 0
+    assert (kit.tree(), kit.trash()) == ({b"f": b"new"}, [b"late"])

@@ -71,7 +71,7 @@ class Walk:
         self.listed = 0
         """Children told of so far."""
         self._page_end = 0
-        self._paths = sorted(set(paths), key=lambda path: path.split(b"/"))
+        self._paths = sorted(set(paths), key=lambda path: path.split(b"/"), reverse=True)
         self._levels: list[_Level] = []
         self._listings = self._run()
 
@@ -96,7 +96,7 @@ class Walk:
         below = [
             join(level.path, name) for level in reversed(self._levels) for name, _ in reversed(level.todo)
         ]
-        paths = (*(path for path in below if not self._prune(path)), *self._paths)
+        paths = (*(path for path in below if not self._prune(path)), *reversed(self._paths))
         return Rest(paths, self._recursive, self._prune, self._may_cross, self._racy)
 
     @classmethod
@@ -114,7 +114,7 @@ class Walk:
     def _run(self) -> Generator[Listing]:
         last: bytes | None = None
         while self._paths:
-            path = self._paths.pop(0)
+            path = self._paths.pop()
             if self._recursive and last is not None and (not last or path.startswith(last + b"/")):
                 continue
             last = path

@@ -5,10 +5,12 @@ gets the root's descriptor and sends pages back through a pipe. `python -m syncd
 child. What it may prune must be sendable (pickled); else the thread walks on.
 """
 
+import contextlib
+import fcntl
 import os
-import pickle  # noqa: S403 - of our own process, to our own child
+import pickle
 import struct
-import subprocess  # noqa: S404 - our own interpreter
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -68,7 +70,7 @@ class Scan:
 class _Child:
     def __init__(self, root: int, request: bytes) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [sys.executable, "-S", "-m", "syncd.tree.local.walker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -117,12 +119,8 @@ def serve() -> None:
 
 def _enlarge(pipe: int) -> None:
     """Let the walk run ahead of the reader by a few pages."""
-    try:
-        import fcntl
-
+    with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        return
 
 
 if __name__ == "__main__":
