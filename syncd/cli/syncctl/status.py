@@ -153,23 +153,21 @@ def show(app: App, pair: str) -> None:
     out, now = app.out, answer.status
     totals = now.totals
     out.line((now.name, "bold"), "  ", (now.state, STATE_STYLES.get(now.state, "")))
-    out.fields(
-        (
-            ("source", _tree(now.source, totals.source)),
-            ("destination", _tree(now.destination, totals.destination)),
-            ("mode", now.mode),
-            ("lag", duration(now.lag_s)),
-            ("last synced", ago(now.last_synced_at)),
-            ("watcher", f"{now.watcher.kind}, {now.watcher.watched} watched"),
-        ),
-        indent="  ",
-    )
+    rows = [
+        ("source", _tree(now.source, totals.source)),
+        ("destination", _tree(now.destination, totals.destination)),
+        ("mode", now.mode),
+        ("lag", duration(now.lag_s)),
+        ("last synced", ago(now.last_synced_at)),
+        ("watcher", f"{now.watcher.kind}, {now.watcher.watched} watched"),
+    ]
     for root in answer.roots:
-        text = f"{root.filesystem}; {', '.join(root.capabilities) or 'no special abilities'}"
-        out.fields([(f"{root.side} root", text), *(("", note) for note in root.notes)], indent="  ")
+        rows.append((f"{root.side} root", f"{root.filesystem}; {', '.join(root.capabilities) or 'plain'}"))
+        rows += [("", note) for note in root.notes]
+    out.fields(rows, indent="  ")
     out.line()
-    rows = [(row.key, json_text(row.value), row.origin) for row in answer.settings]
-    out.table(("SETTING", "VALUE", "FROM"), rows)
+    settings = [(row.key, json_text(row.value), row.origin) for row in answer.settings]
+    out.table(("SETTING", "VALUE", "FROM"), settings)
     _advise(out, now)
 
 

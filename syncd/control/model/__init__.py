@@ -1,7 +1,8 @@
 """What travels over the control socket: a frozen Struct for every method's parameters and result.
 
-`params` is what clients send (unknown fields are refused), `results` is what the daemon answers (readers
-ignore fields they do not know, so results grow without a new schema number), `common` is shared by both.
+`params` is what clients send (unknown fields are refused), `results` and `records` are what the daemon
+answers (readers ignore fields they do not know, so they grow without a new schema number), `common` is
+shared by both.
 """
 
 from syncd.control.model.common import (
@@ -50,8 +51,7 @@ from syncd.control.model.params import (
     StatusParams,
     TrashOption,
 )
-from syncd.control.model.results import (
-    Ack,
+from syncd.control.model.records import (
     ConfigCheck,
     ConfigProblem,
     ConfigView,
@@ -61,20 +61,26 @@ from syncd.control.model.results import (
     ConflictsPage,
     ConflictsResolved,
     ConflictView,
-    DaemonInfo,
     Event,
-    Explanation,
-    Explanations,
     FileRef,
     HistoryEntry,
     HistoryPage,
-    HoldView,
-    IgnoreVerdict,
-    IgnoreVerdicts,
     IssuesPage,
     IssueView,
     LogLine,
     LogPage,
+    ReloadResult,
+    Subscribed,
+    VersionInfo,
+)
+from syncd.control.model.results import (
+    Ack,
+    DaemonInfo,
+    Explanation,
+    Explanations,
+    HoldView,
+    IgnoreVerdict,
+    IgnoreVerdicts,
     PairBrief,
     PairChange,
     PairDetail,
@@ -87,14 +93,11 @@ from syncd.control.model.results import (
     PlanDecision,
     PlanView,
     Progress,
-    ReloadResult,
     RootInfo,
     Setting,
     SideCount,
     Status,
-    Subscribed,
     Totals,
-    VersionInfo,
     WaitResult,
     WatcherInfo,
 )
