@@ -49,6 +49,8 @@ class PendingRow(msgspec.Struct, frozen=True, gc=False):
     attempts: int
     next_attempt_ns: int | None
     since_ns: int
+    is_observed: bool = False
+    """An observation failed here: only another one can tell that it is over."""
 
     @property
     def is_held(self) -> bool:
@@ -69,7 +71,7 @@ class PendingSummary(msgspec.Struct, frozen=True):
 
 _REASONS = {reason.value: reason for reason in Reason}
 
-_SELECT = "SELECT path, side, reason, detail, attempts, next_attempt_ns, since_ns FROM pending"
+_SELECT = "SELECT path, side, reason, detail, attempts, next_attempt_ns, since_ns, is_observed FROM pending"
 
 
 def put(
@@ -79,17 +81,20 @@ def put(
     reason: Reason,
     detail: str,
     now_ns: int,
+    *,
+    is_observed: bool = False,
 ) -> None:
     """Note why `path` waits. The same reason again is another failed attempt: the next one comes later."""
     row = db.execute("SELECT reason, attempts, since_ns FROM pending WHERE path = ?", (path,)).fetchone()
     attempts, since_ns = (row[1] + 1, row[2]) if row is not None and row[0] == reason.value else (1, now_ns)
     next_ns = None if reason in WAITING else now_ns + delay_ns(attempts)
     db.execute(
-        "INSERT INTO pending (path, side, reason, detail, attempts, next_attempt_ns, since_ns)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET side = excluded.side,"
+        "INSERT INTO pending (path, side, reason, detail, attempts, next_attempt_ns, since_ns, is_observed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET side = excluded.side,"
         " reason = excluded.reason, detail = excluded.detail, attempts = excluded.attempts,"
-        " next_attempt_ns = excluded.next_attempt_ns, since_ns = excluded.since_ns",
-        (path, int(side or 0), reason.value, detail, attempts, next_ns, since_ns),
+        " next_attempt_ns = excluded.next_attempt_ns, since_ns = excluded.since_ns,"
+        " is_observed = excluded.is_observed",
+        (path, int(side or 0), reason.value, detail, attempts, next_ns, since_ns, is_observed),
     )
 
 
@@ -106,7 +111,7 @@ def put_held(
         "INSERT INTO pending (path, side, reason, detail, attempts, next_attempt_ns, since_ns)"
         " VALUES (?, ?, ?, '', 0, NULL, ?) ON CONFLICT (path) DO UPDATE SET side = excluded.side,"
         " since_ns = iif(pending.reason = excluded.reason, pending.since_ns, excluded.since_ns),"
-        " reason = excluded.reason, detail = '', attempts = 0, next_attempt_ns = NULL",
+        " reason = excluded.reason, detail = '', attempts = 0, next_attempt_ns = NULL, is_observed = 0",
         [(path, int(side), reason.value, now_ns) for path, side in items],
     )
 
@@ -169,18 +174,22 @@ def _sort(reason: Reason) -> str:
     return "notes" if reason in NOTES else "issues"
 
 
-def _row(row: tuple[bytes, int, str, str, int, int | None, int]) -> PendingRow:
-    path, side, reason, detail, attempts, next_ns, since_ns = row
-    return PendingRow(
-        path, Side(side) if side else None, reason_of(reason), detail, attempts, next_ns, since_ns
+def _row(row: tuple[bytes, int, str, str, int, int | None, int, int]) -> PendingRow:
+    path, side, reason, detail, attempts, next_ns, since_ns, is_observed = row
+    where = Side(side) if side else None
+    return PendingRow(path, where, reason_of(reason), detail, attempts, next_ns, since_ns, bool(is_observed))
+
+
+def observed(db: sqlite3.Connection, side: Side | None = None) -> list[PendingRow]:
+    """The rows that an observation (of one side, where it is named) made."""
+    rows = map(_row, db.execute(f"{_SELECT} WHERE is_observed").fetchall())
+    return [row for row in rows if side is None or row.side is side]
+
+
+def postpone(db: sqlite3.Connection, now_ns: int) -> None:
+    """Whatever is due gets its next attempt later, so that a path that is not even tried is never urgent."""
+    rows = db.execute("SELECT path, attempts FROM pending WHERE next_attempt_ns <= ?", (now_ns,)).fetchall()
+    db.executemany(
+        "UPDATE pending SET next_attempt_ns = ? WHERE path = ?",
+        [(now_ns + delay_ns(max(1, attempts)), path) for path, attempts in rows],
     )
-
-
-def by_reason(
-    db: sqlite3.Connection, reasons: Iterable[Reason], side: Side | None = None
-) -> list[PendingRow]:
-    """The rows that wait for one of `reasons` (of one side only, where it is named)."""
-    codes = [reason.value for reason in reasons]
-    marks = ", ".join("?" * len(codes))
-    rows = db.execute(f"{_SELECT} WHERE reason IN ({marks})", codes)
-    return [row for row in map(_row, rows) if side is None or row.side is side]

@@ -15,7 +15,6 @@ from syncd.core.guard import Hold
 from syncd.core.listing import unpack
 from syncd.core.move import upgrade
 from syncd.core.plan import Plan, make
-from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome
 from syncd.core.rules import Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results
@@ -25,15 +24,6 @@ from syncd.sync.settings import BOTH
 
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
-
-OBSERVED = (
-    Reason.UNREADABLE,
-    Reason.IO_ERROR,
-    Reason.OTHER_FILESYSTEM,
-    Reason.RESERVED_NAME,
-    Reason.CHANGING,
-)
-"""Issues that an observation finds, and takes back when it finds them gone."""
 
 MAX_VERDICTS = 10_000
 """Unsynchronised names that are judged before a directory is rather moved child by child."""
@@ -108,7 +98,7 @@ def store_verdicts(
     db: sqlite3.Connection,
     plan: Plan,
     scope: Sequence[DirtyPath],
-    outcomes: Sequence[Outcome],
+    unsettled: set[bytes],
     hold: Hold | None,
     now_ns: int,
 ) -> list[ConflictRecord]:
@@ -119,7 +109,6 @@ def store_verdicts(
     results.adopt(db, plan.adopt)
     results.forget(db, plan.forget)
     fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
-    unsettled = {outcome.path for outcome in outcomes}
     held = {item.path for item in hold.destructive} if hold is not None else set()
     clear_settled(db, scope, unsettled, held)
     if hold is not None:
@@ -142,7 +131,7 @@ def clear_settled(
         if row.reason in pending.HELD:
             is_over = row.path not in held
         else:
-            is_over = row.path not in unsettled and row.reason not in OBSERVED
+            is_over = row.path not in unsettled and not row.is_observed
         if is_over and is_within_scope(row.path, scope):
             gone.append(row.path)
     pending.clear(db, gone)
@@ -168,14 +157,29 @@ def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettl
 
 def store_problems(
     db: sqlite3.Connection, side: Side, seen: Observation, scanned: Sequence[bytes], now_ns: int
-) -> None:
-    """Issues that an observation found; those beneath `scanned` that it did not find are gone."""
+) -> list[bytes]:
+    """Issues that an observation found. Those beneath `scanned` that it did not find are gone; their paths
+    are returned, to be reconciled: what could not be seen may have kept something else from being done."""
     found = {path for path, _, _ in seen.problems}
     for path, reason, detail in seen.problems:
-        pending.put(db, path, side, reason, detail, now_ns)
-    for row in pending.by_reason(db, OBSERVED, side):
-        if row.path not in found and any(paths.is_within(row.path, above) for above in scanned):
-            pending.clear(db, (row.path,))
+        pending.put(db, path, side, reason, detail, now_ns, is_observed=True)
+    gone = [
+        row.path
+        for row in pending.observed(db, side)
+        if row.path not in found and any(paths.is_within(row.path, above) for above in scanned)
+    ]
+    pending.clear(db, gone)
+    return gone
+
+
+def due_observations(db: sqlite3.Connection, now_ns: int, everything: bool) -> list[tuple[Side, bytes]]:
+    """What could not be observed and is to be tried again."""
+    return [
+        (row.side, row.path)
+        for row in pending.observed(db)
+        if row.side is not None
+        and (everything or (row.next_attempt_ns is not None and row.next_attempt_ns <= now_ns))
+    ]
 
 
 def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], bool], stamp: str) -> None:

@@ -15,7 +15,7 @@ from syncd.core.filter import Filter
 from syncd.core.guard import Hold
 from syncd.core.plan import Plan, destructive
 from syncd.core.rules import Initial, Rules
-from syncd.index import choices, conflicts, dirty, feed, nodes
+from syncd.index import choices, conflicts, dirty, feed, nodes, pending
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping
@@ -141,7 +141,8 @@ class Cycle:
         now_ns = self.world.clock.now_ns()
         scope = (*scans, *looks)
         if seen.problems or scope:
-            await self.database.write(bookkeeping.store_problems, side, seen, scope, now_ns)
+            gone = await self.database.write(bookkeeping.store_problems, side, seen, scope, now_ns)
+            self._again += [DirtyPath(path, is_deep=True) for path in gone]
         return seen
 
     async def _reload_ignore_rules(self) -> bool:
@@ -172,7 +173,7 @@ class Cycle:
             if is_settled or report.is_stopped:
                 break
             idle_rounds = 0 if report.done > done_before else idle_rounds + 1
-            if report.rounds >= MAX_ROUNDS and not self._additions or idle_rounds >= QUIET_ROUNDS:
+            if (report.rounds >= MAX_ROUNDS and not self._additions) or idle_rounds >= QUIET_ROUNDS:
                 report.is_complete = False
                 break
         await self._finish(report)
@@ -181,7 +182,10 @@ class Cycle:
     async def _round(self, report: Report, stop: Callable[[], bool], retries_all: bool) -> bool:
         """One pass from dirty paths to stored results. True when nothing is left for another one."""
         now_ns = self.world.clock.now_ns()
-        scope = await self._scope(now_ns if report.rounds == 1 else None, retries_all and report.rounds == 1)
+        is_first = report.rounds == 1
+        if is_first:
+            await self._observe_again(now_ns, retries_all)
+        scope = await self._scope(now_ns if is_first else None, retries_all and is_first)
         if not scope:
             self._position = await self.database.read(feed.head)
             return True
@@ -203,12 +207,22 @@ class Cycle:
         await self._look_again(tally, gathered)
         return not self._again and not self._additions and not plan.actions
 
+    async def _observe_again(self, now_ns: int, retries_all: bool) -> None:
+        """Scan what could not be observed the last time, once it is due."""
+        due = await self.database.read(bookkeeping.due_observations, now_ns, retries_all)
+        for side in BOTH:
+            failed = [path for at, path in due if at is side]
+            if failed:
+                await self._observe(side, (), failed)
+
     async def _scope(self, retry_at_ns: int | None, retries_all: bool) -> list[DirtyPath]:
         """What the feed names since the position, what is due again, what the last round left."""
         if self._reconciles_all:
             self._again, self._additions = [], []
             return [DirtyPath(b"", is_deep=True)]
         named = await self.database.read(dirty.dirty, self._position, retry_at_ns, retries_all)
+        if retry_at_ns is not None:
+            await self.database.write(pending.postpone, retry_at_ns)
         window, self._additions = self._additions[:ADDITIONS], self._additions[ADDITIONS:]
         again, self._again = self._again, []
         if not window and not again:
@@ -251,8 +265,9 @@ class Cycle:
     async def _store_verdicts(
         self, gathered: Gathered, plan: Plan, scope: Sequence[DirtyPath], report: Report, now_ns: int
     ) -> None:
+        unsettled = {outcome.path for outcome in gathered.outcomes} | gathered.unread
         found = await self.database.write(
-            bookkeeping.store_verdicts, plan, scope, gathered.outcomes, report.hold, now_ns
+            bookkeeping.store_verdicts, plan, scope, unsettled, report.hold, now_ns
         )
         for record in found:
             self.world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)

@@ -35,6 +35,8 @@ class Gathered(msgspec.Struct):
     stale: dict[Side, set[bytes]] = msgspec.field(
         default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
     )
+    unread: set[bytes] = msgspec.field(default_factory=set)
+    """Paths whose content must be read before anything can be said, and could not be read now."""
     additions: int = 0
     seen: int = 0
 
@@ -97,6 +99,7 @@ class Gatherer:
             again = [outcome.path for outcome in wanting]
             answers = await self._database.read(reconcile_paths, again, rules, resolutions)
             kept += [outcome for outcome in answers if outcome.verb is not Verb.COMPARE]
+            gathered.unread.update(outcome.path for outcome in answers if outcome.verb is Verb.COMPARE)
         for outcome in kept:
             if is_plain_addition(outcome):
                 gathered.additions += 1
@@ -183,9 +186,13 @@ def store_digests(db: sqlite3.Connection, side: Side, read: Sequence[Digested], 
         hint = hints.get((side, item.path))
         if item.problem is not None:
             pending.put(db, item.path, side, item.problem, item.detail, now_ns)
-        elif node is None or hint is None or item.hint is None or item.digest is None:
-            stale.append(item.path)
-        elif (hint.inode, hint.size, hint.mtime_ns) != (item.hint.inode, item.hint.size, item.hint.mtime_ns):
+        elif (
+            node is None
+            or hint is None
+            or item.hint is None
+            or item.digest is None
+            or (hint.inode, hint.size, hint.mtime_ns) != (item.hint.inode, item.hint.size, item.hint.mtime_ns)
+        ):
             stale.append(item.path)
         else:
             nodes.learn_digest(db, node.node_id, item.digest)

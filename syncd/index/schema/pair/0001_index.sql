@@ -181,7 +181,8 @@ CREATE TABLE pending (
     side            INTEGER NOT NULL DEFAULT 0,
     attempts        INTEGER NOT NULL DEFAULT 0,
     next_attempt_ns INTEGER,
-    since_ns        INTEGER NOT NULL DEFAULT 0
+    since_ns        INTEGER NOT NULL DEFAULT 0,
+    is_observed     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX pending_by_time ON pending (next_attempt_ns);
 
