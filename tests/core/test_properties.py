@@ -19,7 +19,7 @@ from tests.core.model import NOW_NS, Model, directory, file, link
 
 ROUNDS = 10
 FAST = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 NAMES = (b"a", b"b", b"c", b"d")
@@ -168,6 +168,15 @@ def test_a_backup_holds_the_kept_side_and_deletes_nothing(model: Model, mode: Mo
     received = model.view(mode.authority.other)
     assert {path: received.get(path) for path in before} == before
     assert len([one for one in received.values() if one[0] is Kind.FILE]) >= files - _replaced(plans)
+
+
+@FAST
+@given(worlds(), st.integers(0, 99))
+def test_a_backup_that_pulls_comes_to_rest_with_every_live_content_somewhere(model: Model, seed: int) -> None:
+    before = model.contents()
+    converge(model, rules_for(Mode.SOURCE_BACKUP, pulls_destination_changes=True), seed)
+    assert before <= model.contents() | model.trashed()
+    assert model.view(Side.SOURCE).keys() <= model.view(Side.DESTINATION).keys()
 
 
 def _replaced(plans: Sequence[Plan]) -> int:
@@ -319,7 +328,7 @@ def essence(outcome: Outcome, *, is_swapped: bool = False) -> tuple[object, ...]
     return outcome.verb, turn(outcome.side), turn(outcome.winner), outcome.reason, outcome.is_report, sides
 
 
-@settings(FAST, max_examples=1000)
+@settings(FAST, max_examples=600)
 @given(
     states,
     st.sampled_from(Mode),
@@ -354,7 +363,7 @@ def _is_tie(outcome: Outcome) -> bool:
     }
 
 
-@settings(FAST, max_examples=1000)
+@settings(FAST, max_examples=600)
 @given(states, st.sampled_from(Mode), st.sampled_from(Policy), st.booleans(), st.booleans(), st.booleans())
 def test_reconcile_is_total_and_never_deletes_for_an_unlisted_side(
     state: PathState, mode: Mode, policy: Policy, is_first: bool, pulls: bool, compares: bool
