@@ -284,6 +284,7 @@ class Cycle:
     async def _look_again(self, tally: Tally, gathered: Gathered) -> None:
         """Observe what was stale; what was moved is reconciled with all beneath."""
         self._again += [DirtyPath(path, is_deep=True) for path in tally.moved]
+        self._again += [DirtyPath(path, is_deep=False) for path in tally.half_done]
         for side in BOTH:
             stale = sorted(tally.stale[side] | gathered.stale[side])
             if stale:

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from syncd.core import path as paths
-from syncd.core.action import Action, Done, Failed, Level, Move, Put, Result, Stale
+from syncd.core.action import Action, Done, Failed, Level, Move, Put, Result, SetMode, Stale
 from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import unpack
@@ -38,6 +38,8 @@ class Tally(msgspec.Struct):
         default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
     )
     moved: list[bytes] = msgspec.field(default_factory=list)
+    half_done: list[bytes] = msgspec.field(default_factory=list)
+    """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
     is_stopped: bool = False
 
 
@@ -210,6 +212,8 @@ class Executor:
                 tally.done += 1
                 if isinstance(action, Move):
                     tally.moved += [action.path, action.to]
+                elif isinstance(action, SetMode):
+                    tally.half_done.append(action.path)
                 publish(f"{noun(action)}.{verb(action)}", action.path, side=action.side.word)
                 record = self._record_of(result, 0)
                 if record is not None:

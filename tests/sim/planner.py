@@ -10,7 +10,7 @@ from itertools import count
 
 import msgspec
 
-from syncd.core.action import Done, Move, Put, Result
+from syncd.core.action import Done, Move, Put, Result, SetMode
 from syncd.core.entry import Entry, Side, StatHint
 from syncd.core.mode import Mode
 from syncd.core.move import upgrade
@@ -184,6 +184,8 @@ class Planner:
             self.base.pop(action.path, None)
         elif isinstance(action, Move):
             self._move_rows(action)
+        elif isinstance(action, SetMode) and (row := self.base.get(action.path)) is not None:
+            self._set_row(action.path, msgspec.structs.replace(row.entry, mode=result.entry.mode))
         else:
             self._set_row(action.path, result.entry)
 
