@@ -295,3 +295,13 @@ async def test_touched_file_with_the_known_digest_is_still_the_expected_one(kit:
     os.utime(kit.at(b"f"), ns=(OLD_NS + 5, OLD_NS + 5))
     assert kinds(await kit.run(*steps)) == ["Done"]
     assert kit.trash() == [b"old"]
+
+
+async def test_directory_in_use_is_not_closed_for_others(kit: Kit) -> None:
+    """More directories than are held open, and one that every step needs."""
+    for index in range(40):
+        os.mkdir(kit.at(b"d%d" % index))
+        kit.write(b"f%d" % index, b"%d" % index)
+    moves = [await kit.move(b"f%d" % index, b"d%d/f" % index) for index in range(40)]
+    assert set(kinds(await kit.run(*moves))) == {"Done"}
+    assert kit.tree() == {b"d%d/f" % index: b"%d" % index for index in range(40)}

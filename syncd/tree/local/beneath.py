@@ -97,7 +97,10 @@ class Directories:
         """The descriptor of a directory that is open and still trusted."""
         held = self._open.get(path)
         self._uses += 1
-        return held[0] if held is not None and held[1] > self._uses else None
+        if held is None or held[1] <= self._uses:
+            return None
+        self._open.move_to_end(path)
+        return held[0]
 
     def get(self, path: bytes) -> int:
         """A descriptor that stays open for at least the next `size` - 1 other directories."""
