@@ -82,6 +82,12 @@ def destructive(plan: Plan, *, with_overwrites: bool = False) -> tuple[Destructi
     return tuple(sorted(found, key=lambda item: (item.side, order_key(item.path))))
 
 
+def touched(plan: Plan) -> set[bytes]:
+    """Every path that an action of the plan changes, new names included."""
+    paths = {action.path for _, action in plan.actions}
+    return paths | {action.to for _, action in plan.actions if isinstance(action, Move)}
+
+
 def digest_of(item: Destructive) -> str:
     """The digest that an approval remembers: side, path and expected state.
 

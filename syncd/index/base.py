@@ -5,7 +5,7 @@ longer shared, but rows beneath it still are. Nothing above the index may be imp
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -22,13 +22,19 @@ BASE_COLUMNS = f"base_id, parent_id, name, source_node, destination_node, unveri
 _SELECT = f"SELECT {BASE_COLUMNS} FROM base"  # noqa: S608
 _BY_NAME = f"{_SELECT} WHERE parent_id = ? AND name = ?"
 _PAGE = f"{_SELECT} WHERE parent_id = ? AND name > ? ORDER BY name LIMIT ?"
-_UPSERT = (
-    f"INSERT INTO base (parent_id, name, source_node, destination_node, unverified, {ENTRY_COLUMNS})"  # noqa: S608
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (parent_id, name) DO UPDATE SET"
-    " source_node = excluded.source_node, destination_node = excluded.destination_node,"
+_INSERT = f"INSERT INTO base (parent_id, name, source_node, destination_node, unverified, {ENTRY_COLUMNS})"
+_OVERWRITE = (
+    " ON CONFLICT (parent_id, name) DO UPDATE SET source_node = excluded.source_node, destination_node = excluded.destination_node,"
     " unverified = excluded.unverified, kind = excluded.kind, mode = excluded.mode, size = excluded.size,"
     " mtime_ns = excluded.mtime_ns, digest = excluded.digest, target = excluded.target"
 )
+_UPSERT = f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_OVERWRITE}"
+_UPSERT_BESIDE = {
+    # A row for a node whose counterpart on the other side is found by the way.
+    side: f"{_INSERT} SELECT ?, ?, {ids}, 0, ?, ?, ?, ?, ?, ? FROM nodes n"
+    f" WHERE n.parent_id = ? AND n.name = ?{_OVERWRITE}"
+    for side, ids in ((Side.SOURCE, "?, n.node_id"), (Side.DESTINATION, "n.node_id, ?"))
+}
 _NODE_COLUMN = {Side.SOURCE: "source_node", Side.DESTINATION: "destination_node"}
 
 
@@ -150,6 +156,29 @@ def put(
         release(db, Side.SOURCE, source_node)
         release(db, Side.DESTINATION, destination_node)
         db.execute(_UPSERT, values)
+
+
+NewRow = tuple[int, bytes, int, Entry, int]
+"""id of the base row above, name, node on the changed side, entry, directory node on the other side."""
+
+
+def put_many(db: sqlite3.Connection, side: Side, rows: Sequence[NewRow]) -> None:
+    """`put` for nodes that came to `side`, where the other side holds the same name; others are passed
+    over. All or none: raises sqlite3.IntegrityError when another row claims one of the nodes."""
+    db.execute("SAVEPOINT put_many")
+    try:
+        db.executemany(
+            _UPSERT_BESIDE[side],
+            [
+                (parent_id, name, node_id, *values_of(entry), other_id, name)
+                for parent_id, name, node_id, entry, other_id in rows
+            ],
+        )
+    except sqlite3.IntegrityError:
+        db.execute("ROLLBACK TO put_many")
+        raise
+    finally:
+        db.execute("RELEASE put_many")
 
 
 def release(db: sqlite3.Connection, side: Side, node_id: int) -> None:

@@ -193,3 +193,10 @@ def postpone(db: sqlite3.Connection, now_ns: int) -> None:
         "UPDATE pending SET next_attempt_ns = ? WHERE path = ?",
         [(now_ns + delay_ns(max(1, attempts)), path) for path, attempts in rows],
     )
+
+
+def held_paths(db: sqlite3.Connection) -> list[bytes]:
+    """Paths that are part of a held plan."""
+    codes = [reason.value for reason in HELD]
+    marks = ", ".join("?" * len(codes))
+    return [row[0] for row in db.execute(f"SELECT path FROM pending WHERE reason IN ({marks})", codes)]  # noqa: S608

@@ -25,7 +25,10 @@ def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence
     done = [result for result in results if isinstance(result, Done)]
     writer = _Writer(db)
     for one in done:
-        writer.store(one)
+        if not writer.store_new(one):
+            writer.flush_new()
+            writer.store(one)
+    writer.flush_new()
     writer.flush()
     history.add(db, batch_id, now_ns, done)
 
@@ -56,6 +59,48 @@ class _Writer:
         self._directories = {side: Directories(db, side) for side in Side}
         self._bases = BasePaths(db)
         self._children: dict[int, dict[bytes, Child | None]] = {}
+        self._new: list[tuple[Done, Side, base.NewRow]] = []
+
+    def store_new(self, done: Done) -> bool:
+        """The many of a first copy: a file that came to a free name. Its base row waits for `flush_new`.
+        False for everything else."""
+        action, entry = done.action, done.entry
+        if type(action) is not Put or entry is None or action.expect is not None:
+            return False
+        if action.origin != action.path or entry.digest is None:
+            return False
+        side = action.side
+        directory, _, name = action.path.rpartition(b"/")
+        parent_id = self._directories[side].find(directory)
+        other_id = self._directories[side.other].find(directory)
+        if parent_id is None or other_id is None:
+            return False
+        try:
+            node = self._db.execute(_INSERT, (int(side), parent_id, name, *values_of(entry)))
+        except sqlite3.IntegrityError:
+            return False
+        self._note_child(parent_id, name, entry, done.hint)
+        row = (self._bases.ensure(directory), name, node.lastrowid or 0, entry, other_id)
+        self._new.append((done, side, row))
+        return True
+
+    def flush_new(self) -> None:
+        """Base rows of what `store_new` took, and what the other side's content was found to be."""
+        for side in Side:
+            rows = [row for _, at, row in self._new if at is side]
+            if not rows:
+                continue
+            self._db.executemany(
+                _LEARN_AT,
+                [(entry.digest, other_id, name, entry.size) for _, name, _, entry, other_id in rows],
+            )
+            try:
+                base.put_many(self._db, side, rows)
+            except sqlite3.IntegrityError:
+                for done, at, (_, _, node_id, entry, _) in self._new:
+                    if at is side and isinstance(done.action, Put):
+                        self._put_base(done.action, entry, node_id)
+        self._new.clear()
 
     def store(self, done: Done) -> None:
         action, entry = done.action, done.entry
@@ -79,10 +124,9 @@ class _Writer:
         source, destination = found[Side.SOURCE], found[Side.DESTINATION]
         if source is None or destination is None:
             return
-        digest = entry.digest
-        if digest is not None:
-            self._learn(source, digest)
-            self._learn(destination, digest)
+        if not unverified:
+            self._learn(source, entry)
+            self._learn(destination, entry)
         base.put(self._db, path, entry, source[0], destination[0], unverified=unverified, known=self._bases)
 
     def _put(self, action: MakeDirectory | Put | SetMode, entry: Entry, hint: StatHint | None) -> None:
@@ -144,8 +188,8 @@ class _Writer:
                     entry = msgspec.structs.replace(known.entry, mode=entry.mode)
             elif same_content(there, entry) is not Same.EQUAL:
                 return
-        elif isinstance(action, Put) and entry.digest is not None and there.size == entry.size:
-            self._learn(other, entry.digest)
+        elif isinstance(action, Put):
+            self._learn(other, entry)
         source, destination = (node_id, other[0]) if side is Side.SOURCE else (other[0], node_id)
         base.put(self._db, path, entry, source, destination, unverified=unverified, known=self._bases)
 
@@ -201,12 +245,17 @@ class _Writer:
         row: Row | None = self._db.execute(_NODE_AT, (parent_id, name_of(path))).fetchone()
         return row
 
-    def _learn(self, row: Row, digest: bytes) -> None:
-        if row[1] == 1 and row[5] is None:
-            self._db.execute(_LEARN, (digest, row[0]))
+    def _learn(self, row: Row, entry: Entry) -> None:
+        """A file of the same size, unread so far, is known to be this one."""
+        was = entry_of(row, 1)
+        if was is not None and was.kind is entry.kind and was.size == entry.size and entry.digest is not None:
+            nodes.learn_digest(self._db, row[0], entry.digest)
 
 
-_LEARN = f"UPDATE nodes SET digest = ?, flags = flags | {LEARNT} WHERE node_id = ?"  # noqa: S608
+_LEARN_AT = (
+    f"UPDATE nodes SET digest = ?, flags = flags | {LEARNT}"  # noqa: S608
+    " WHERE parent_id = ? AND name = ? AND kind = 1 AND size = ? AND digest IS NULL"
+)
 
 
 def _with_known_digest(entry: Entry, before: Row | None) -> Entry:

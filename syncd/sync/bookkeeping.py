@@ -14,11 +14,12 @@ from syncd.core.filter import Filter
 from syncd.core.guard import Hold
 from syncd.core.listing import unpack
 from syncd.core.move import upgrade
-from syncd.core.plan import Plan, make
+from syncd.core.plan import Destructive, Plan, make
 from syncd.core.reconcile import Outcome
+from syncd.core.reason import Reason
 from syncd.core.rules import Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results
-from syncd.index.dirty import DirtyPath
+from syncd.index.dirty import DirtyPath, merge
 from syncd.sync.observe import Observation
 from syncd.sync.settings import BOTH
 
@@ -110,11 +111,23 @@ def store_verdicts(
     results.forget(db, plan.forget)
     fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
     held = {item.path for item in hold.destructive} if hold is not None else set()
-    clear_settled(db, scope, unsettled, held)
+    seen = Reconciled(scope)
+    clear_settled(db, seen, unsettled, held)
     if hold is not None:
         pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
-    settle_conflicts(db, scope, unsettled)
+    settle_conflicts(db, seen, unsettled)
     return fresh
+
+
+def with_held(db: sqlite3.Connection, named: Sequence[DirtyPath]) -> list[DirtyPath]:
+    """`named` and every path that a held plan waits for."""
+    held = [DirtyPath(path, is_deep=False) for path in pending.held_paths(db)]
+    return merge([*named, *held]) if held else list(named)
+
+
+def hold_late(db: sqlite3.Connection, items: Sequence[Destructive], reason: Reason, now_ns: int) -> None:
+    """What came to light in the middle of a held cycle waits with the rest."""
+    pending.put_held(db, [(item.path, item.side) for item in items], reason, now_ns)
 
 
 def open_drafts(plan: Plan) -> list[ConflictRecord]:
@@ -123,7 +136,7 @@ def open_drafts(plan: Plan) -> list[ConflictRecord]:
 
 
 def clear_settled(
-    db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes], held: set[bytes]
+    db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes], held: set[bytes]
 ) -> None:
     """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
     gone = []
@@ -132,27 +145,41 @@ def clear_settled(
             is_over = row.path not in held
         else:
             is_over = row.path not in unsettled and not row.is_observed
-        if is_over and is_within_scope(row.path, scope):
+        if is_over and row.path in seen:
             gone.append(row.path)
     pending.clear(db, gone)
 
 
-def is_within_scope(path: bytes, scope: Sequence[DirtyPath]) -> bool:
-    """Was `path` reconciled in this round?"""
-    return any(item.path == path or (item.is_deep and paths.is_within(path, item.path)) for item in scope)
+class Reconciled:
+    """The paths of a round, to ask whether one was among them."""
+
+    def __init__(self, scope: Sequence[DirtyPath]) -> None:
+        self._single = {item.path for item in scope}
+        self._deep = {item.path for item in scope if item.is_deep}
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._single or any(above in self._deep for above in paths.ancestors(path))
 
 
-def settle_conflicts(db: sqlite3.Connection, scope: Sequence[DirtyPath], unsettled: set[bytes]) -> None:
+def settle_conflicts(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes]) -> None:
     """A manual conflict is over when its path is in sync, a kept copy when the copy is gone."""
     for record in conflicts.list_open(db):
         if record.loser_copy is not None:
             is_over = all(nodes.find(db, side, record.loser_copy) is None for side in BOTH)
-            is_over = is_over and is_within_scope(record.loser_copy, scope)
+            is_over = is_over and record.loser_copy in seen
         else:
-            is_over = record.path not in unsettled and is_within_scope(record.path, scope)
+            is_over = record.path not in unsettled and record.path in seen
         if is_over:
             conflicts.settle(db, record.id)
             choices.forget(db, record.path)
+
+
+def open_conflicts_at(db: sqlite3.Connection, touched: set[bytes]) -> list[bytes]:
+    """Paths of open conflicts among `touched`: what was done there may have settled them."""
+    if not conflicts.counts(db).open:
+        return []
+    named = [path for record in conflicts.list_open(db) for path in (record.path, record.loser_copy)]
+    return sorted(touched.intersection(path for path in named if path is not None))
 
 
 def store_problems(

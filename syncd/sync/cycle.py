@@ -12,8 +12,8 @@ import msgspec
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
-from syncd.core.guard import Hold
-from syncd.core.plan import Plan, destructive
+from syncd.core.guard import Hold, without_destructive
+from syncd.core.plan import Plan, destructive, touched
 from syncd.core.rules import Initial, Rules
 from syncd.index import choices, conflicts, dirty, feed, nodes, pending
 from syncd.index.database import Database
@@ -188,6 +188,8 @@ class Cycle:
         scope = await self._scope(now_ns if is_first else None, retries_all and is_first)
         if not scope:
             self._position = await self.database.read(feed.head)
+            if report.rounds == 1:
+                self.hold = None
             return True
         rules = self._rules(now_ns)
         if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
@@ -195,7 +197,7 @@ class Cycle:
         chosen = await self.database.read(choices.choices)
         gathered = await self._gatherer.gather(scope, rules, chosen)
         plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
-        plan = await self._guard(plan, report)
+        plan = await self._guard(plan, report, now_ns)
         await self._store_verdicts(gathered, plan, scope, report, now_ns)
         tally = await self._execute(plan, report, stop)
         if tally.is_stopped:
@@ -223,6 +225,8 @@ class Cycle:
         named = await self.database.read(dirty.dirty, self._position, retry_at_ns, retries_all)
         if retry_at_ns is not None:
             await self.database.write(pending.postpone, retry_at_ns)
+            # A hold is judged as a whole: everything that is held is looked at again in every cycle.
+            named = await self.database.read(bookkeeping.with_held, named)
         window, self._additions = self._additions[:ADDITIONS], self._additions[ADDITIONS:]
         again, self._again = self._again, []
         if not window and not again:
@@ -251,8 +255,18 @@ class Cycle:
             await self._look_again(tally, gathered)
         return True
 
-    async def _guard(self, plan: Plan, report: Report) -> Plan:
-        """Hold what a person must see first; the rest goes on."""
+    async def _guard(self, plan: Plan, report: Report, now_ns: int) -> Plan:
+        """Hold what a person must see first; the rest goes on.
+
+        The first round sees everything that is held. What a later one would destroy while there is a hold
+        is put to it unjudged, and judged with the rest in the next cycle.
+        """
+        if report.hold is not None and destructive(plan):
+            late = tuple(destructive(plan))
+            await self.database.write(bookkeeping.hold_late, late, report.hold.reason, now_ns)
+            return without_destructive(plan)
+        if report.rounds > 1 and report.hold is not None:
+            return plan
         allowed, hold = await self._gate.review(
             plan, is_first_sync=self._opened.is_first_sync, is_state_lost=self._opened.is_state_lost
         )
@@ -279,6 +293,9 @@ class Cycle:
         report.done += tally.done
         report.failed += tally.failed
         report.is_stopped |= tally.is_stopped
+        if tally.done:
+            over = await self.database.read(bookkeeping.open_conflicts_at, touched(plan))
+            self._again += [DirtyPath(path, is_deep=False) for path in over]
         return tally
 
     async def _look_again(self, tally: Tally, gathered: Gathered) -> None:
@@ -294,6 +311,7 @@ class Cycle:
     async def _finish(self, report: Report) -> None:
         """Acknowledge the feed up to what was reconciled to the end; the first sync ends when nothing waits."""
         self.progress.phase = ""
+        await self._gate.conclude(report.hold)
         if report.is_stopped or self._again or self._additions or self._reconciles_all:
             return
         first_done = self._opened.is_first_sync and report.hold is None

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 from syncd.core.entry import Side
 from syncd.core.guard import Hold, SideTotals, check, without_destructive
-from syncd.core.plan import Plan
-from syncd.index import approvals, base, history, nodes
+from syncd.core.plan import Plan, destructive, digest_of
+from syncd.index import approvals, base, history, meta, nodes
 from syncd.index.database import Database
 from syncd.sync.settings import BOTH, PairSettings, World
 
 WINDOW_NS = 600 * 10**9
 """The rolling window of the brake (semantics, deletion safety 3)."""
+_WINDOW_BEGINS = "brake.window_begins_ns"
 
 
 class Gate:
@@ -24,15 +25,18 @@ class Gate:
         self._settings = settings
         self._database = database
         self._world = world
+        self._was_approved = False
 
     async def review(
         self, plan: Plan, *, is_first_sync: bool, is_state_lost: bool
     ) -> tuple[Plan, Hold | None]:
         """The part of `plan` that may go on, and the hold that keeps the rest."""
+        doomed = destructive(plan)
         if self._settings.approves_holds:
+            self._was_approved |= bool(doomed)
             return plan, None
-        since_ns = self._world.clock.now_ns() - WINDOW_NS
-        totals, approved = await self._database.read(read_guard_facts, since_ns)
+        totals, approved = await self._database.read(read_guard_facts, self._world.clock.now_ns())
+        self._was_approved |= bool(approved) and any(digest_of(item) in approved for item in doomed)
         hold = check(
             plan,
             totals,
@@ -44,11 +48,24 @@ class Gate:
         )
         return (plan, None) if hold is None else (without_destructive(plan, hold), hold)
 
+    async def conclude(self, hold: Hold | None) -> None:
+        """A cycle is over: what was approved and done counts no more, and approves nothing else."""
+        if self._was_approved and hold is None:
+            await self._database.write(forget_approved, self._world.clock.now_ns())
+            self._was_approved = False
+
+
+def forget_approved(db: sqlite3.Connection, now_ns: int) -> None:
+    """The rolling window of the brake begins anew after an approved deletion."""
+    approvals.clear(db)
+    meta.put_int(db, _WINDOW_BEGINS, now_ns)
+
 
 def read_guard_facts(
-    db: sqlite3.Connection, since_ns: int
+    db: sqlite3.Connection, now_ns: int
 ) -> tuple[Mapping[Side, SideTotals], frozenset[str]]:
     """What each side holds now, held when the window began, and the approved actions."""
+    since_ns = max(now_ns - WINDOW_NS, min(now_ns, meta.get_int(db, _WINDOW_BEGINS)))
     base_files = base.count_files(db)
     totals = {}
     for side in BOTH:

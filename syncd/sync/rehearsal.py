@@ -21,10 +21,9 @@ from syncd.core.action import (
     SetMode,
     TrashRef,
 )
-from syncd.core.entry import Entry, Side, StatHint
+from syncd.core.entry import Entry, StatHint
 from syncd.tree.port import (
     Batch,
-    Capabilities,
     Content,
     Digested,
     Listing,
