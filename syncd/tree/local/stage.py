@@ -24,7 +24,6 @@ from syncd.tree.local.names import Nameless, link_nameless, rename_free
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
-_BUDGET = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, 4096)
 _names = itertools.count(1)
 
 
@@ -94,7 +93,7 @@ class Stager:
         self._progress = progress
         self._has_reflink = has_reflink
         self._is_synced = is_synced
-        self._nameless = Nameless(_BUDGET)
+        self._nameless = Nameless(min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3, 1024))
         self._parent: tuple[bytes, os.stat_result] | None = None
 
     def put(self, step: Step) -> Staged:
@@ -160,16 +159,20 @@ class Stager:
         return found
 
     def _give(self, path: bytes, source: int, target: int) -> None:
-        parent = path.rpartition(b"/")[0]
-        if self._parent is None or self._parent[0] != parent:
-            self._parent = parent, self._stat_nearest(parent)
+        parent = self._stat_parent(path)
         try:
             origin = sc.fstat(source) if self._owner.is_copied else None
         except OSError as error:
             raise SourceError(error) from error
-        wanted = self._owner.wanted(self._parent[1], origin)
+        wanted = self._owner.wanted(parent, origin)
         if wanted != (os.geteuid(), os.getegid()):
             metadata.give(target, sc.fstat(target), wanted)
+
+    def _stat_parent(self, path: bytes) -> os.stat_result:
+        parent = path.rpartition(b"/")[0]
+        if self._parent is None or self._parent[0] != parent:
+            self._parent = parent, self._stat_nearest(parent)
+        return self._parent[1]
 
     def _stat_nearest(self, path: bytes) -> os.stat_result:
         """The directory, or the nearest one above that exists: the missing ones take its owner too."""
@@ -192,6 +195,10 @@ class Stager:
             with contextlib.suppress(OverflowError, NotImplementedError):
                 sc.utime(name, ns=(stamp, stamp), dir_fd=self._stage, follow_symlinks=False)
             found = sc.stat(name, dir_fd=self._stage, follow_symlinks=False)
+            if self._owner.is_active:
+                wanted = self._owner.wanted(self._stat_parent(action.path), None)
+                if wanted != (found.st_uid, found.st_gid):
+                    sc.chown(name, *wanted, dir_fd=self._stage, follow_symlinks=False)
         except BaseException:
             with contextlib.suppress(OSError):
                 sc.unlink(name, dir_fd=self._stage)

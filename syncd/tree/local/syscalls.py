@@ -25,6 +25,7 @@ fstatvfs = os.fstatvfs
 utime = os.utime
 fchmod = os.fchmod
 fchown = os.fchown
+chown = os.chown
 ftruncate = os.ftruncate
 fsync = os.fsync
 mkdir = os.mkdir

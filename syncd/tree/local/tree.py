@@ -161,7 +161,7 @@ class LocalTree:
             if not adopt:
                 identity.check_known(found, known, is_written=self._is_written)
             if self._is_written:
-                found = self._open_written(root, found, adopt)
+                found = self._open_written(root, adopt)
             else:
                 self.capabilities = probe.read_only_capabilities(identity.mount_of(root))
             self._root.trust(found.device, found.inode, has_marker=self._is_written)
@@ -172,7 +172,7 @@ class LocalTree:
         )
         return found
 
-    def _open_written(self, root: int, found: RootIdentity, adopt: bool) -> RootIdentity:
+    def _open_written(self, root: int, adopt: bool) -> RootIdentity:
         marker = identity.read_marker(root)
         if marker is not None and not adopt and marker.claim.excludes(self._claim):
             raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {marker.pair!r}")
