@@ -95,6 +95,17 @@ def has_same_verdicts(
     return True
 
 
+class Reconciled:
+    """The paths of a round, to ask whether one was among them."""
+
+    def __init__(self, scope: Sequence[DirtyPath]) -> None:
+        self._single = {item.path for item in scope}
+        self._deep = {item.path for item in scope if item.is_deep}
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._single or any(above in self._deep for above in paths.ancestors(path))
+
+
 def store_verdicts(
     db: sqlite3.Connection,
     plan: Plan,
@@ -135,9 +146,7 @@ def open_drafts(plan: Plan) -> list[ConflictRecord]:
     return [record for record in plan.conflicts if record.state == OPEN and record.loser_copy is None]
 
 
-def clear_settled(
-    db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes], held: set[bytes]
-) -> None:
+def clear_settled(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes], held: set[bytes]) -> None:
     """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
     gone = []
     for row in pending.list_all(db):
@@ -148,17 +157,6 @@ def clear_settled(
         if is_over and row.path in seen:
             gone.append(row.path)
     pending.clear(db, gone)
-
-
-class Reconciled:
-    """The paths of a round, to ask whether one was among them."""
-
-    def __init__(self, scope: Sequence[DirtyPath]) -> None:
-        self._single = {item.path for item in scope}
-        self._deep = {item.path for item in scope if item.is_deep}
-
-    def __contains__(self, path: bytes) -> bool:
-        return path in self._single or any(above in self._deep for above in paths.ancestors(path))
 
 
 def settle_conflicts(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes]) -> None:
