@@ -30,6 +30,70 @@ MAX_VERDICTS = 10_000
 """Unsynchronised names that are judged before a directory is rather moved child by child."""
 
 
+class Reconciled:
+    """The paths of a round, to ask whether one was among them."""
+
+    def __init__(self, scope: Sequence[DirtyPath]) -> None:
+        self._single = {item.path for item in scope}
+        self._deep = {item.path for item in scope if item.is_deep}
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._single or any(above in self._deep for above in paths.ancestors(path))
+
+
+def store_verdicts(
+    db: sqlite3.Connection,
+    plan: Plan,
+    scope: Sequence[DirtyPath],
+    unsettled: set[bytes],
+    hold: Hold | None,
+    now_ns: int,
+) -> list[ConflictRecord]:
+    """Everything of a round that needs no action: adoptions, open conflicts, holds, issues that are gone.
+
+    Returns the conflict records that are new.
+    """
+    results.adopt(db, plan.adopt)
+    results.forget(db, plan.forget)
+    fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
+    held = {item.path for item in hold.destructive} if hold is not None else set()
+    seen = Reconciled(scope)
+    clear_settled(db, seen, unsettled, held)
+    if hold is not None:
+        pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
+    settle_conflicts(db, seen, unsettled)
+    return fresh
+
+
+def with_held(db: sqlite3.Connection, named: Sequence[DirtyPath]) -> list[DirtyPath]:
+    """`named` and every path that a held plan waits for."""
+    held = [DirtyPath(path, is_deep=False) for path in pending.held_paths(db)]
+    return merge([*named, *held]) if held else list(named)
+
+
+def hold_late(db: sqlite3.Connection, items: Sequence[Destructive], reason: Reason, now_ns: int) -> None:
+    """What came to light in the middle of a held cycle waits with the rest."""
+    pending.put_held(db, [(item.path, item.side) for item in items], reason, now_ns)
+
+
+def open_drafts(plan: Plan) -> list[ConflictRecord]:
+    """The conflicts that nothing is done about: they wait for a person."""
+    return [record for record in plan.conflicts if record.state == OPEN and record.loser_copy is None]
+
+
+def clear_settled(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes], held: set[bytes]) -> None:
+    """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
+    gone = []
+    for row in pending.list_all(db):
+        if row.reason in pending.HELD:
+            is_over = row.path not in held
+        else:
+            is_over = row.path not in unsettled and not row.is_observed
+        if is_over and row.path in seen:
+            gone.append(row.path)
+    pending.clear(db, gone)
+
+
 def plan_moves(
     db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter
 ) -> Plan | None:
@@ -93,70 +157,6 @@ def has_same_verdicts(
             if node is not None:
                 stack.append((node.node_id, path))
     return True
-
-
-class Reconciled:
-    """The paths of a round, to ask whether one was among them."""
-
-    def __init__(self, scope: Sequence[DirtyPath]) -> None:
-        self._single = {item.path for item in scope}
-        self._deep = {item.path for item in scope if item.is_deep}
-
-    def __contains__(self, path: bytes) -> bool:
-        return path in self._single or any(above in self._deep for above in paths.ancestors(path))
-
-
-def store_verdicts(
-    db: sqlite3.Connection,
-    plan: Plan,
-    scope: Sequence[DirtyPath],
-    unsettled: set[bytes],
-    hold: Hold | None,
-    now_ns: int,
-) -> list[ConflictRecord]:
-    """Everything of a round that needs no action: adoptions, open conflicts, holds, issues that are gone.
-
-    Returns the conflict records that are new.
-    """
-    results.adopt(db, plan.adopt)
-    results.forget(db, plan.forget)
-    fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
-    held = {item.path for item in hold.destructive} if hold is not None else set()
-    seen = Reconciled(scope)
-    clear_settled(db, seen, unsettled, held)
-    if hold is not None:
-        pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
-    settle_conflicts(db, seen, unsettled)
-    return fresh
-
-
-def with_held(db: sqlite3.Connection, named: Sequence[DirtyPath]) -> list[DirtyPath]:
-    """`named` and every path that a held plan waits for."""
-    held = [DirtyPath(path, is_deep=False) for path in pending.held_paths(db)]
-    return merge([*named, *held]) if held else list(named)
-
-
-def hold_late(db: sqlite3.Connection, items: Sequence[Destructive], reason: Reason, now_ns: int) -> None:
-    """What came to light in the middle of a held cycle waits with the rest."""
-    pending.put_held(db, [(item.path, item.side) for item in items], reason, now_ns)
-
-
-def open_drafts(plan: Plan) -> list[ConflictRecord]:
-    """The conflicts that nothing is done about: they wait for a person."""
-    return [record for record in plan.conflicts if record.state == OPEN and record.loser_copy is None]
-
-
-def clear_settled(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes], held: set[bytes]) -> None:
-    """Drop issues of paths that were looked at and are fine, and holds that no plan has any more."""
-    gone = []
-    for row in pending.list_all(db):
-        if row.reason in pending.HELD:
-            is_over = row.path not in held
-        else:
-            is_over = row.path not in unsettled and not row.is_observed
-        if is_over and row.path in seen:
-            gone.append(row.path)
-    pending.clear(db, gone)
 
 
 def settle_conflicts(db: sqlite3.Connection, seen: Reconciled, unsettled: set[bytes]) -> None:
