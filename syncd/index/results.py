@@ -6,6 +6,7 @@ sides were observed equal. Nothing above the index may be imported.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -51,6 +52,18 @@ _NODE_AT = f"SELECT node_id, {ENTRY_COLUMNS} FROM nodes WHERE parent_id = ? AND 
 _INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
+class _New(NamedTuple):
+    """A file that came to a free name: the directory's node, its counterpart's, and its base row."""
+
+    done: Done
+    action: Put
+    entry: Entry
+    name: bytes
+    parent_id: int
+    other_id: int
+    base_id: int
+
+
 class _Writer:
     """One transaction's worth of results. Paths of directories and children of records are cached."""
 
@@ -59,48 +72,59 @@ class _Writer:
         self._directories = {side: Directories(db, side) for side in Side}
         self._bases = BasePaths(db)
         self._children: dict[int, dict[bytes, Child | None]] = {}
-        self._new: list[tuple[Done, Side, base.NewRow]] = []
+        self._new: list[_New] = []
 
     def store_new(self, done: Done) -> bool:
-        """The many of a first copy: a file that came to a free name. Its base row waits for `flush_new`.
+        """The many of a first copy, a file that came to a free name: taken down, written by `flush_new`.
         False for everything else."""
         action, entry = done.action, done.entry
         if type(action) is not Put or entry is None or action.expect is not None:
             return False
         if action.origin != action.path or entry.digest is None:
             return False
-        side = action.side
         directory, _, name = action.path.rpartition(b"/")
-        parent_id = self._directories[side].find(directory)
-        other_id = self._directories[side.other].find(directory)
+        parent_id = self._directories[action.side].find(directory)
+        other_id = self._directories[action.side.other].find(directory)
         if parent_id is None or other_id is None:
             return False
-        try:
-            node = self._db.execute(_INSERT, (int(side), parent_id, name, *values_of(entry)))
-        except sqlite3.IntegrityError:
-            return False
-        self._note_child(parent_id, name, entry, done.hint)
-        row = (self._bases.ensure(directory), name, node.lastrowid or 0, entry, other_id)
-        self._new.append((done, side, row))
+        base_id = self._bases.ensure(directory)
+        self._new.append(_New(done, action, entry, name, parent_id, other_id, base_id))
         return True
 
     def flush_new(self) -> None:
-        """Base rows of what `store_new` took, and what the other side's content was found to be."""
+        """Nodes, base rows, and what the other side's content was found to be, in a few statements. If a
+        name was not free after all, or a node is claimed by another row, one by one."""
         for side in Side:
-            rows = [row for _, at, row in self._new if at is side]
-            if not rows:
+            new = [one for one in self._new if one.action.side is side]
+            if not new:
+                continue
+            first = self._last_node_id() + 1
+            try:
+                self._db.executemany(
+                    _INSERT, [(int(side), one.parent_id, one.name, *values_of(one.entry)) for one in new]
+                )
+                base.put_many(
+                    self._db,
+                    side,
+                    [
+                        (one.base_id, one.name, first + i, one.entry, one.other_id)
+                        for i, one in enumerate(new)
+                    ],
+                )
+            except sqlite3.IntegrityError:
+                for one in new:
+                    self._put(one.action, one.entry, one.done.hint)
                 continue
             self._db.executemany(
-                _LEARN_AT,
-                [(entry.digest, other_id, name, entry.size) for _, name, _, entry, other_id in rows],
+                _LEARN_AT, [(one.entry.digest, one.other_id, one.name, one.entry.size) for one in new]
             )
-            try:
-                base.put_many(self._db, side, rows)
-            except sqlite3.IntegrityError:
-                for done, at, (_, _, node_id, entry, _) in self._new:
-                    if at is side and isinstance(done.action, Put):
-                        self._put_base(done.action, entry, node_id)
+            for one in new:
+                self._note_child(one.parent_id, one.name, one.entry, one.done.hint)
         self._new.clear()
+
+    def _last_node_id(self) -> int:
+        """Ids are given in sequence: nobody else writes within this transaction."""
+        return int(self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'nodes'").fetchone()[0])
 
     def store(self, done: Done) -> None:
         action, entry = done.action, done.entry

@@ -93,6 +93,43 @@ def test_put_over_a_file_keeps_the_node(db: DB) -> None:
     assert base_paths(db)[b"f"] == file("three")
 
 
+def test_put_to_a_name_that_was_not_free_after_all(db: DB) -> None:
+    put(db, SOURCE, "a", "b", "c")
+    put(db, DESTINATION, "b=stale")
+    before = nodes.find(db, DESTINATION, b"b")
+    store(db, *(put_of(name, file(name.decode())) for name in (b"a", b"b", b"c")))
+    after = nodes.find(db, DESTINATION, b"b")
+    assert before is not None
+    assert after is not None
+    assert (after.node_id, after.entry) == (before.node_id, file("b"))
+    assert list(record_of(db, DESTINATION, b"")) == [b"a", b"b", b"c"]
+    assert base_paths(db) == {b"a": file("a"), b"b": file("b"), b"c": file("c")}
+
+
+def test_put_of_a_renamed_node_takes_the_claim_of_its_old_row(db: DB) -> None:
+    """The rename was not upgraded (a backup): the new name is put, the old row only says what was lost."""
+    share(db, "old=text", "other=1")
+    nodes.move(db, SOURCE, b"old", b"new")
+    store(db, put_of(b"new", file("text")))
+    old, new = base.find(db, b"old"), base.find(db, b"new")
+    source = nodes.find(db, SOURCE, b"new")
+    assert old is not None
+    assert new is not None
+    assert source is not None
+    assert (old.source_node, old.entry) == (0, file("text"))
+    assert new.source_node == source.node_id
+
+
+def test_both_sides_in_one_batch(db: DB) -> None:
+    put(db, SOURCE, "s")
+    put(db, DESTINATION, "t")
+    store(db, put_of(b"s", file("s")), put_of(b"t", file("t"), side=SOURCE))
+    for path in (b"s", b"t"):
+        row, ids = base.find(db, path), [nodes.find(db, side, path) for side in Side]
+        assert row is not None
+        assert [row.source_node, row.destination_node] == [node.node_id for node in ids if node is not None]
+
+
 def test_put_of_what_the_other_side_has_lost_makes_no_base(db: DB) -> None:
     """Otherwise the next round would take the loss for a deletion of what was just put."""
     store(db, put_of(b"f", file()))
