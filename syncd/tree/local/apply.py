@@ -34,10 +34,9 @@ from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
 from syncd.tree.local.copying import Stopped
 from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
-from syncd.tree.local.expect import Proof
 from syncd.tree.local.manifest import MoveRecord, Record, slot_record
 from syncd.tree.local.metadata import Owner
-from syncd.tree.local.place import Placer
+from syncd.tree.local.place import Parked, Placer
 from syncd.tree.local.root import Root
 from syncd.tree.local.slots import Slots
 from syncd.tree.local.stage import Staged, Stager
@@ -87,7 +86,7 @@ class _Run:
         self._results: dict[int, Result] = {}
         self._staged: dict[int, Staged] = {}
         self._slot_of: dict[int, str] = {}
-        self._parked: list[tuple[int, Move, Proof]] = []
+        self._parked: list[tuple[int, Move, Parked]] = []
         self._is_halted = False
         puts = sum(isinstance(step.action, Put) for step in batch.steps)
         self._is_each_synced = puts <= FEW or not sc.has_syncfs()
@@ -108,6 +107,8 @@ class _Run:
             mask=site.capabilities.mode_mask,
             slack_ns=site.slack_ns,
             has_exchange=site.capabilities.has_exchange,
+            may_cross=site.may_cross,
+            device=site.root.device,
         )
 
     def results(self) -> list[Result]:
@@ -144,8 +145,8 @@ class _Run:
                 break
             if index not in self._results and not (isinstance(step.action, Move) and step.action.parked):
                 self._guarded(index, step, self._do)
-        for index, action, proof in self._parked:
-            arrive = partial(self._arrive, action, proof)
+        for index, action, parked in self._parked:
+            arrive = partial(self._arrive, action, parked)
             self._guarded(index, self._batch.steps[index], arrive)
         try:
             self._sync_names()
@@ -235,11 +236,11 @@ class _Run:
     def _leave(self, index: int, step: Step) -> None:
         action = step.action
         if isinstance(action, Move):
-            proof = self._placer.leave(action, step.hint, self._slot_of[index])
-            self._parked.append((index, action, proof))
+            parked = self._placer.leave(action, step.hint, self._slot_of[index])
+            self._parked.append((index, action, parked))
 
-    def _arrive(self, action: Move, proof: Proof, index: int, _: Step) -> Result:
-        return self._placer.arrive(action, proof, self._slot_of[index])
+    def _arrive(self, action: Move, parked: Parked, _: int, __: Step) -> Result:
+        return self._placer.arrive(action, parked)
 
     def _do(self, index: int, step: Step) -> Result | None:
         action, placer = step.action, self._placer

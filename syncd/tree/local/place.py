@@ -10,21 +10,31 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, SetMode
 from syncd.core.entry import Entry, Kind, StatHint
 from syncd.core.listing import kind_of
 from syncd.tree.local import metadata
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
+from syncd.tree.local.displace import Berth, Displacer
 from syncd.tree.local.errors import Mismatch
 from syncd.tree.local.expect import Proof, confirm, prove
-from syncd.tree.local.manifest import ModeRecord
+from syncd.tree.local.manifest import ModeRecord, slot_record
 from syncd.tree.local.names import rename_free
 from syncd.tree.local.reader import hint_of
 from syncd.tree.local.slots import Slots
 from syncd.tree.local.stage import Staged
 
 T = TypeVar("T")
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """What has left its name and has not arrived yet."""
+
+    proof: Proof
+    berth: Berth
 
 
 class Placer:
@@ -39,7 +49,10 @@ class Placer:
         mask: int,
         slack_ns: int,
         has_exchange: bool,
+        may_cross: bool,
+        device: int,
     ) -> None:
+        self._displacer = Displacer(slots, has_exchange=has_exchange, may_cross=may_cross, device=device)
         self._directories = directories
         self._slots = slots
         self._owner = owner
@@ -65,10 +78,13 @@ class Placer:
         if proof.found.st_mode & 0o170000 == 0o040000:
             raise Mismatch
         self.changed.add(parent)
+        displacer = self._displacer
         if self._has_exchange:
-            self._exchange(parent, name, staged, proof, slot)
+            displacer.exchange(
+                directory, name, staged, proof, slot, lambda swap: self._with_write([parent], swap)
+            )
         else:
-            self._with_write([parent], lambda: self._leave_and_link(directory, name, staged, proof, slot))
+            self._with_write([parent], lambda: displacer.leave_and_link(directory, name, staged, proof, slot))
         hint = self._arrived(directory, name, staged.found)
         return Done(action, staged.entry(action.entry), hint, self._slots.ref(slot))
 
@@ -79,7 +95,7 @@ class Placer:
         if kind_of(proof.found.st_mode) is Kind.DIRECTORY:
             raise Mismatch
         self.changed.add(parent)
-        self._with_write([parent], lambda: self._displace(directory, name, proof, slot))
+        self._with_write([parent], lambda: self._displacer.displace(directory, name, proof, slot))
         return Done(action, None, None, self._slots.ref(slot))
 
     def move(self, action: Move, hint: StatHint | None) -> Done:
@@ -89,34 +105,41 @@ class Placer:
         self.changed.update((parent, to_parent))
         self._with_write(
             [parent, to_parent, action.path],
-            lambda: self._rename(directory, name, to_directory, to, proof),
+            lambda: self._rename(action, directory, name, to_directory, to, proof),
         )
         if not confirm(to_directory, to, proof):
             rename_free(to_directory, to, directory, name, self._has_exchange)
             raise Mismatch
         return Done(action, action.expect, self._arrived(to_directory, to, proof.found))
 
-    def leave(self, action: Move, hint: StatHint | None, slot: str) -> Proof:
+    def leave(self, action: Move, hint: StatHint | None, slot: str) -> "Parked":
         """The first half of a parked move."""
         parent, name = split(action.path)
         directory = self._directories.get(parent)
         proof = self._prove(directory, name, action.expect, hint)
         self.changed.add(parent)
-        self._with_write([parent, action.path], lambda: self._displace(directory, name, proof, slot))
-        return proof
+        return Parked(
+            proof,
+            self._with_write(
+                [parent, action.path], lambda: self._displacer.leave(directory, name, proof, slot)
+            ),
+        )
 
-    def arrive(self, action: Move, proof: Proof, slot: str) -> Done:
+    def arrive(self, action: Move, parked: "Parked") -> Done:
         """The second half: to its new name, else back to the old one, else it stays in its slot."""
-        slot_name, flags = slot.encode(), self._has_exchange
+        berth, flags = self._berth_of(parked.berth, action.path), self._has_exchange
         try:
             parent, name = split(action.to)
             directory = self._directories.get(parent)
-            self._with_write([parent], lambda: rename_free(self._slots.fd, slot_name, directory, name, flags))
-        except OSError as error:
-            self._back_from_parking(action, slot_name, error)
+            self._with_write(
+                [parent], lambda: rename_free(berth.directory, berth.name, directory, name, flags)
+            )
+        except OSError:
+            parent, name = split(action.path)
+            self._displacer.put_back(berth, self._directories.get(parent), name)
             raise
         self.changed.add(parent)
-        return Done(action, action.expect, self._arrived(directory, name, proof.found))
+        return Done(action, action.expect, self._arrived(directory, name, parked.proof.found))
 
     def make_directory(self, action: MakeDirectory) -> Done:
         parent, name = split(action.path)
@@ -185,57 +208,9 @@ class Placer:
             return hint_of(now)
         return _smudged(expected)
 
-    def _exchange(self, parent: bytes, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
-        slots, slot_name = self._slots.fd, slot.encode()
-        directory = self._directories.get(parent)
-        staged.publish(slots, slot_name, has_flags=True)
-        try:
-            self._with_write([parent], lambda: sc.rename_exchange(slots, slot_name, directory, name))
-        except OSError:
-            sc.unlink(slot_name, dir_fd=slots)
-            raise
-        if _confirm(slots, slot_name, proof):
-            return
-        # RACE: another file was at the name. It goes back at once; worst case, a third one is there by
-        # now, which then stays in the slot as a conflict.
-        try:
-            sc.rename_exchange(slots, slot_name, directory, name)
-        except FileNotFoundError:
-            self._put_back(directory, name, slot)
-            raise Mismatch from None
-        except OSError as error:
-            raise Mismatch(kept=slot) from error
-        if not _is_ours(slots, slot_name, staged):
-            raise Mismatch(kept=slot)
-        sc.unlink(slot_name, dir_fd=slots)
-        raise Mismatch
-
-    def _leave_and_link(self, directory: int, name: bytes, staged: Staged, proof: Proof, slot: str) -> None:
-        """Without the flags: the target leaves for the slot (the manifest is the in-flight record)."""
-        self._displace(directory, name, proof, slot)
-        try:
-            staged.publish(directory, name, has_flags=False)
-        except FileExistsError:
-            raise Mismatch from None
-        except OSError:
-            self._put_back(directory, name, slot)
-            raise
-
-    def _displace(self, directory: int, name: bytes, proof: Proof, slot: str) -> None:
-        """Into the slot, looked at there, and back if it was something else."""
-        # The slot's name is ours and free: a plain rename replaces nothing.
-        sc.rename(name, slot, src_dir_fd=directory, dst_dir_fd=self._slots.fd)
-        if not _confirm(self._slots.fd, slot.encode(), proof):
-            self._put_back(directory, name, slot)
-            raise Mismatch
-
-    def _put_back(self, directory: int, name: bytes, slot: str) -> None:
-        try:
-            rename_free(self._slots.fd, slot.encode(), directory, name, self._has_exchange)
-        except OSError as error:
-            raise Mismatch(kept=slot) from error
-
-    def _rename(self, directory: int, name: bytes, to_directory: int, to: bytes, proof: Proof) -> None:
+    def _rename(
+        self, action: Move, directory: int, name: bytes, to_directory: int, to: bytes, proof: Proof
+    ) -> None:
         try:
             rename_free(directory, name, to_directory, to, self._has_exchange)
         except FileExistsError:
@@ -243,16 +218,16 @@ class Placer:
             taken = sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
             if taken.st_ino != proof.found.st_ino or (taken.st_nlink > 1 and not _is_directory(taken)):
                 raise
-            slot = self._slots.new_slot("p").encode()
-            sc.rename(name, slot, src_dir_fd=directory, dst_dir_fd=self._slots.fd)
-            rename_free(self._slots.fd, slot, to_directory, to, self._has_exchange)
+            slot = self._slots.new_slot("p")
+            self._slots.note(slot_record(slot, "park", action.path, action.expect, None, to=action.to))
+            berth = self._displacer.leave(directory, name, proof, slot)
+            rename_free(berth.directory, berth.name, to_directory, to, self._has_exchange)
 
-    def _back_from_parking(self, action: Move, slot: bytes, error: OSError) -> None:
-        try:
-            parent, name = split(action.path)
-            rename_free(self._slots.fd, slot, self._directories.get(parent), name, self._has_exchange)
-        except OSError:
-            raise Mismatch(kept=slot.decode()) from error
+    def _berth_of(self, berth: Berth, path: bytes) -> Berth:
+        """A berth abroad by a descriptor that is open now."""
+        if not berth.is_abroad:
+            return berth
+        return msgspec.structs.replace(berth, directory=self._directories.get(split(path)[0]))
 
     def _with_write(self, paths: list[bytes], act: Callable[[], T]) -> T:
         """Do it; when a directory of ours is read-only, make it writable for that moment."""
@@ -287,18 +262,6 @@ class Placer:
             else:
                 sc.close(descriptor)
         return loosened
-
-
-def _confirm(directory: int, name: bytes, proof: Proof) -> bool:
-    try:
-        return confirm(directory, name, proof)
-    except OSError:
-        return False
-
-
-def _is_ours(directory: int, name: bytes, staged: Staged) -> bool:
-    now, ours = sc.stat(name, dir_fd=directory, follow_symlinks=False), staged.found
-    return (now.st_ino, now.st_size, now.st_mtime_ns) == (ours.st_ino, ours.st_size, ours.st_mtime_ns)
 
 
 def _is_directory(found: os.stat_result) -> bool:

@@ -5,11 +5,13 @@ last. User data is never unlinked: what is not surely our own staged copy stays 
 """
 
 import contextlib
+import os
 import stat
 
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import open_directory, split
+from syncd.tree.local.displace import beside, evacuate
 from syncd.tree.local.names import rename_free
 from syncd.tree.local.root import Control
 from syncd.tree.local.trash import Trash, TrashEntry
@@ -42,7 +44,7 @@ def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) 
                 _restore_mode(root, record)
             elif isinstance(record, manifest.SlotRecord):
                 with contextlib.suppress(OSError):
-                    _recover_slot(root, folder, record, has_exchange)
+                    _recover_slot(root, folder, record, batch, has_exchange)
         if set(sc.listdir(folder)) <= {manifest.NAME.decode()}:
             with contextlib.suppress(FileNotFoundError):
                 sc.unlink(manifest.NAME, dir_fd=folder)
@@ -51,14 +53,12 @@ def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) 
         sc.close(folder)
 
 
-def _recover_slot(root: int, folder: int, record: manifest.SlotRecord, has_exchange: bool) -> None:
+def _recover_slot(
+    root: int, folder: int, record: manifest.SlotRecord, batch: str, has_exchange: bool
+) -> None:
+    _fetch_from_abroad(root, folder, record, batch)
     found = sc.stat(record.slot, dir_fd=folder, follow_symlinks=False)
-    ours = record.ours
-    if ours is not None and (found.st_ino, found.st_size, found.st_mtime_ns) == (
-        ours.inode,
-        ours.size,
-        ours.mtime_ns,
-    ):
+    if _is_ours(found, record.ours):
         sc.unlink(record.slot, dir_fd=folder)
     elif record.op == "park":
         # A swap may have given its old name away; then it goes on to the new one.
@@ -66,6 +66,50 @@ def _recover_slot(root: int, folder: int, record: manifest.SlotRecord, has_excha
             _put_at(root, folder, record, record.to, has_exchange)
     elif record.op == "put" and record.is_weak:
         _put_at(root, folder, record, record.path, has_exchange)
+
+
+def _fetch_from_abroad(root: int, folder: int, record: manifest.SlotRecord, batch: str) -> None:
+    """What was left beside a target on another file system: our own goes, anything else to its slot, or
+    back to its name where it was only parked."""
+    with contextlib.suppress(OSError):
+        parent, name = split(record.path)
+        directory = open_directory(root, parent, may_cross=True)
+        try:
+            held = beside(batch, record.slot)
+            found = sc.stat(held, dir_fd=directory, follow_symlinks=False)
+            if _is_ours(found, record.ours):
+                sc.unlink(held, dir_fd=directory)
+            elif record.op != "park" or not _unpark(root, directory, held, name, record.to):
+                with contextlib.suppress(FileNotFoundError):
+                    # A copy that the crash cut short.
+                    sc.unlink(record.slot, dir_fd=folder)
+                evacuate(directory, held, folder, record.slot.encode())
+        finally:
+            sc.close(directory)
+
+
+def _unpark(root: int, directory: int, held: bytes, name: bytes, to: bytes) -> bool:
+    try:
+        rename_free(directory, held, directory, name, has_flags=False)
+    except OSError:
+        try:
+            to_parent, to_name = split(to)
+            to_directory = open_directory(root, to_parent, may_cross=True)
+            try:
+                rename_free(directory, held, to_directory, to_name, has_flags=False)
+            finally:
+                sc.close(to_directory)
+        except OSError:
+            return False
+    return True
+
+
+def _is_ours(found: os.stat_result, ours: manifest.Ours | None) -> bool:
+    return ours is not None and (found.st_ino, found.st_size, found.st_mtime_ns) == (
+        ours.inode,
+        ours.size,
+        ours.mtime_ns,
+    )
 
 
 def _finish_move(root: int, record: manifest.MoveRecord) -> None:

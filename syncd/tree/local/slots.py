@@ -35,6 +35,10 @@ class Slots:
         self._next = 0
 
     @property
+    def batch_id(self) -> str:
+        return self._batch_id
+
+    @property
     def fd(self) -> int:
         return self._fd
 

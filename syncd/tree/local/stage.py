@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 import resource
+import stat
 from collections.abc import Callable
 
 from syncd.core.action import Put
@@ -46,9 +47,22 @@ class Staged:
             link_nameless(self._fd, directory, name)
             sc.close(self._fd)
             self._fd = -1
-        else:
+            return
+        try:
             rename_free(self._stage, self._name, directory, name, has_flags)
+        except OSError as error:
+            if error.errno != errno.EXDEV or not stat.S_ISLNK(self.found.st_mode):
+                raise
+            self._make_link_abroad(directory, name)
+        else:
             self._name = b""
+
+    def _make_link_abroad(self, directory: int, name: bytes) -> None:
+        """A link on another file system: made there, which is as atomic as a rename."""
+        sc.symlink(sc.readlink(self._name, dir_fd=self._stage), name, dir_fd=directory)
+        stamp = self.found.st_mtime_ns
+        sc.utime(name, ns=(stamp, stamp), dir_fd=directory, follow_symlinks=False)
+        self.found = sc.stat(name, dir_fd=directory, follow_symlinks=False)
 
     def discard(self) -> None:
         """Throw it away, unless it has been published."""
