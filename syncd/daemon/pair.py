@@ -188,7 +188,10 @@ class Pair:
         """The entrance for a watcher's events."""
 
         def take(events: Sequence[Event]) -> None:
-            now = self._world.clock.monotonic_ns()
+            # Quiet is counted from when it happened, not from when the watcher told.
+            watcher = self.watchers.get(side)
+            age_ns = int(watcher.delay_s * 1e9) if watcher is not None else 0
+            now = self._world.clock.monotonic_ns() - age_ns
             if not self.settling and not self._is_busy:
                 self._busy_since_ns = self._world.clock.now_ns()
             for event in events:

@@ -19,6 +19,7 @@ class FakeWatcher:
         self.watched = 0
         self.problem: Reason | None = None
         self.detail = ""
+        self.delay_s = 0.0
         self.scan_costs_s: list[float] = []
         self._deliver: Deliver | None = None
 

@@ -65,6 +65,7 @@ class LocalWatcher:
         self.detail = ""
         self._root = root
         self._pace = pace_for(settle_s)
+        self.delay_s = self._pace.delay_s
         self._is_written = is_written
         self._control = control
         self._cross_mounts = cross_mounts

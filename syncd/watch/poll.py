@@ -75,6 +75,7 @@ class PollWatcher:
         self.watched = 0
         self.problem: Reason | None = Reason.WATCH_UNSUPPORTED
         self.detail = Reason.WATCH_UNSUPPORTED.explanation
+        self.delay_s = 0.0
         self._root = root
         self._spacing = Spacing(poll_s)
 

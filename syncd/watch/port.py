@@ -50,7 +50,8 @@ class Watcher(Protocol):
 
     `kind` is "inotify", "fsevents", "poll" or "fake", and changes with the fallback. `watched` counts the
     directories last known to be watched (0 when polling). `problem` and `detail` say why events are not
-    to be had, with the exact line that mends it.
+    to be had, with the exact line that mends it. `delay_s` is how old an event usually is when it is
+    delivered: it has been quiet for as long already.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Watcher(Protocol):
     watched: int
     problem: Reason | None
     detail: str
+    delay_s: float
 
     async def run(
         self, deliver: Deliver, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED

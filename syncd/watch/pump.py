@@ -28,6 +28,11 @@ class Pace(msgspec.Struct, frozen=True):
     busy_ms: int
     gather_ms: int
 
+    @property
+    def delay_s(self) -> float:
+        """How old an event is when it is handed on: half a step until it is met, one quiet step after."""
+        return 1.5 * self.busy_ms / 1000
+
 
 def pace_for(settle_s: float) -> Pace:
     """Who does not wait for quiet wants speed; who does cannot tell 5 ms from 50 (15 times the idle CPU)."""
