@@ -63,16 +63,17 @@ def decide(state: PathState, rules: Rules) -> ConflictDecision:
     preferred = first_sync_winner(rules)
     if preferred is not None:
         return ConflictDecision(preferred)
-    if rules.policy is Policy.MANUAL or source is None or destination is None:
+    policy = rules.policy_at(state.path)
+    if policy is Policy.MANUAL or source is None or destination is None:
         return ConflictDecision(None)
     if (source.kind is Kind.DIRECTORY) is not (destination.kind is Kind.DIRECTORY):
         winner = Side.SOURCE if source.kind is Kind.DIRECTORY else Side.DESTINATION
         return ConflictDecision(winner, keeps_both=True, mover=winner.other)
-    if rules.policy is Policy.SOURCE_WINS:
+    if policy is Policy.SOURCE_WINS:
         return ConflictDecision(Side.SOURCE)
-    if rules.policy is Policy.DESTINATION_WINS:
+    if policy is Policy.DESTINATION_WINS:
         return ConflictDecision(Side.DESTINATION)
-    newer = _newer(source, destination, rules.now_ns) if rules.policy is Policy.NEWEST_WINS else None
+    newer = _newer(source, destination, rules.now_ns) if policy is Policy.NEWEST_WINS else None
     if newer is not None:
         return ConflictDecision(newer)
     return ConflictDecision(Side.SOURCE, keeps_both=True, mover=Side.DESTINATION)
@@ -113,7 +114,7 @@ def draft(
         id=record_id(state.path, kind, state.source, state.destination),
         path=state.path,
         kind=kind,
-        policy=rules.policy.value,
+        policy=rules.policy_at(state.path).value,
         source=state.source,
         destination=state.destination,
         at_ns=rules.now_ns,

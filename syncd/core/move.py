@@ -176,8 +176,9 @@ def _propose_for_both(
 ) -> MoveOutcome | None:
     """Renamed differently: one name wins, or a person decides."""
     authority = rules.mode.authority
+    policy = rules.policy_at(where[Side.DESTINATION])
     if authority is None:
-        wins = Side.DESTINATION if rules.policy is Policy.DESTINATION_WINS else Side.SOURCE
+        wins = Side.DESTINATION if policy is Policy.DESTINATION_WINS else Side.SOURCE
     else:
         wins = authority
     loser = wins.other
@@ -190,7 +191,7 @@ def _propose_for_both(
     move = MoveOutcome(loser, where[loser], where[wins], expect, path, Reason.CONFLICT_MOVED)
     if authority is not None:
         return move
-    is_manual = rules.policy is Policy.MANUAL
+    is_manual = policy is Policy.MANUAL
     at_names = PathState(
         path=move.path,
         base=by_path[path].state.base,

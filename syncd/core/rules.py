@@ -4,6 +4,7 @@ Pure: the clock and the host name come in as values. May import only `syncd.core
 """
 
 import enum
+from collections.abc import Mapping
 from typing import Self
 
 import msgspec
@@ -49,6 +50,7 @@ class Rules(msgspec.Struct, frozen=True):
     sync reads files of equal size even where the time stamps agree. `pulls_destination_changes`: the
     other reading of `source-backup`. `mode_mask`: permission bits that both trees can hold. `now_ns` is
     wall-clock time (Unix epoch), used for the future-stamp rule only; `host` names conflict copies.
+    `choices` are what a person chose for single conflicts, by path.
     """
 
     mode: Mode
@@ -60,3 +62,8 @@ class Rules(msgspec.Struct, frozen=True):
     mode_mask: int = 0o777
     now_ns: int = 0
     host: str = "localhost"
+    choices: Mapping[bytes, Policy] = {}
+
+    def policy_at(self, path: bytes) -> Policy:
+        """The policy for a conflict at `path`."""
+        return self.choices.get(path, self.policy)

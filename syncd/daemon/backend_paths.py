@@ -109,9 +109,8 @@ class PathAnswers:
         cycle = pair.cycle
 
         def judge(db: sqlite3.Connection) -> Explained:
-            return explain(
-                db, path, cycle.rules(), cycle.filter, choices.choices(db), is_settling=pair.is_settling(path)
-            )
+            rules = cycle.rules(choices.choices(db))
+            return explain(db, path, rules, cycle.filter, is_settling=pair.is_settling(path))
 
         return await self._ask(one, judge)
 

@@ -14,7 +14,7 @@ from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
 from syncd.core.guard import Hold, without_destructive
 from syncd.core.plan import Plan, destructive, touched
-from syncd.core.rules import Initial, Rules
+from syncd.core.rules import Initial, Policy, Rules
 from syncd.index import choices, conflicts, dirty, feed, nodes, pending
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
@@ -191,11 +191,10 @@ class Cycle:
             if report.rounds == 1:
                 self.hold = None
             return True
-        rules = self._rules(now_ns)
+        rules = self._rules(now_ns, await self.database.read(choices.choices))
         if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
             return False
-        chosen = await self.database.read(choices.choices)
-        gathered = await self._gatherer.gather(scope, rules, chosen)
+        gathered = await self._gatherer.gather(scope, rules)
         plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
         plan = await self._guard(plan, report, now_ns)
         await self._store_verdicts(gathered, plan, scope, report, now_ns)
@@ -244,7 +243,7 @@ class Cycle:
         deep = [DirtyPath(item.path, is_deep=False) for item in scope if item.is_deep and item.path]
         if len(deep) < 2 or self._opened.is_first_sync:
             return False
-        gathered = await self._gatherer.gather(deep, rules, {})
+        gathered = await self._gatherer.gather(deep, rules)
         plan = await self.database.read(bookkeeping.plan_moves, gathered.outcomes, rules, self.filter)
         if plan is None:
             return False
@@ -304,9 +303,16 @@ class Cycle:
         self._again += [DirtyPath(path, is_deep=False) for path in tally.half_done]
         for side in BOTH:
             stale = sorted(tally.stale[side] | gathered.stale[side])
-            if stale:
-                await self._observe(side, stale, ())
-                self._again += [DirtyPath(path, is_deep=False) for path in stale]
+            if not stale:
+                continue
+            filled = sorted(tally.filled[side])
+            seen = await self._observe(side, stale, filled)
+            if filled and not seen.changed:
+                # What keeps them is not synchronised (or too fresh to be seen): later, not at once.
+                now_ns = self.world.clock.now_ns()
+                await self.database.write(bookkeeping.store_not_empty, side, filled, now_ns)
+                stale = [path for path in stale if path not in tally.filled[side]]
+            self._again += [DirtyPath(path, is_deep=False) for path in stale]
 
     async def _finish(self, report: Report) -> None:
         """Acknowledge the feed up to what was reconciled to the end; the first sync ends when nothing waits."""
@@ -324,7 +330,7 @@ class Cycle:
         if first_done:
             self._opened.is_first_sync = self._opened.is_state_lost = False
 
-    def _rules(self, now_ns: int) -> Rules:
+    def _rules(self, now_ns: int, chosen: Mapping[bytes, Policy]) -> Rules:
         settings = self.settings
         mask = 0o777
         for side in BOTH:
@@ -339,6 +345,7 @@ class Cycle:
             mode_mask=mask,
             now_ns=now_ns,
             host=settings.host,
+            choices=chosen,
         )
 
     # Asked by the pair and by status.
@@ -347,9 +354,9 @@ class Cycle:
         """Reconcile `path` in the next cycle, though nothing happened to it."""
         self._again.append(DirtyPath(path, is_deep=False))
 
-    def rules(self) -> Rules:
+    def rules(self, chosen: Mapping[bytes, Policy]) -> Rules:
         """The rules as they are now, for explanations."""
-        return self._rules(self.world.clock.now_ns())
+        return self._rules(self.world.clock.now_ns(), chosen)
 
     async def totals(self) -> dict[Side, tuple[int, int]]:
         """Visible files and bytes of each side."""

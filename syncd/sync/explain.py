@@ -5,7 +5,6 @@ never waits for a batch.
 """
 
 import sqlite3
-from collections.abc import Mapping
 
 import msgspec
 
@@ -14,10 +13,9 @@ from syncd.core.entry import Entry, Kind
 from syncd.core.filter import Filter, Verdict
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, reconcile
-from syncd.core.rules import Policy, Rules
+from syncd.core.rules import Rules
 from syncd.index import conflicts, pending, triples
 from syncd.index.pending import PendingRow
-from syncd.sync.gathering import rules_for
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -42,14 +40,13 @@ def explain(
     path: bytes,
     rules: Rules,
     ignore: Filter,
-    resolutions: Mapping[bytes, Policy],
     is_settling: bool,
 ) -> Explained:
     """Judge `path` as the next cycle would. `is_settling`: an event for it waits in the debounce queue."""
     state = triples.load(db, [path])[0]
     seen = state.source or state.destination or state.base
     verdict = ignore.match(path, seen is not None and seen.kind is Kind.DIRECTORY)
-    outcome = reconcile(state, rules_for(path, rules, resolutions))
+    outcome = reconcile(state, rules)
     row = pending.get(db, path)
     record = conflicts.newest_at(db, path)
     reason, next_step = judge(outcome, row, verdict, is_settling=is_settling, exists=seen is not None)

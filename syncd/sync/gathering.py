@@ -12,7 +12,7 @@ import msgspec
 from syncd.core import path as paths
 from syncd.core.entry import Kind, Side
 from syncd.core.reconcile import Outcome, Verb, reconcile
-from syncd.core.rules import Policy, Rules
+from syncd.core.rules import Rules
 from syncd.core.state import PathState
 from syncd.index import nodes, pending, triples
 from syncd.index.database import Database
@@ -42,7 +42,7 @@ class Gathered(msgspec.Struct):
 
 
 class Gatherer:
-    """Reads and reconciles for one pair. `resolutions` are the user's choices for single paths."""
+    """Reads and reconciles for one pair."""
 
     def __init__(
         self, database: Database, trees: Mapping[Side, Tree], world: World, progress: Progress
@@ -52,52 +52,42 @@ class Gatherer:
         self._world = world
         self._progress = progress
 
-    async def gather(
-        self, dirty: Sequence[DirtyPath], rules: Rules, resolutions: Mapping[bytes, Policy]
-    ) -> Gathered:
+    async def gather(self, dirty: Sequence[DirtyPath], rules: Rules) -> Gathered:
         """Outcomes for `dirty` and its ancestors, digests read where they were needed."""
         gathered = Gathered()
         shallow = [item.path for item in dirty if not item.is_deep]
         for start in range(0, len(shallow), PAGE):
             chunk = with_ancestors(shallow[start : start + PAGE])
-            outcomes = await self._database.read(reconcile_paths, chunk, rules, resolutions)
-            await self._keep(gathered, outcomes, rules, resolutions)
+            outcomes = await self._database.read(reconcile_paths, chunk, rules)
+            await self._keep(gathered, outcomes, rules)
         deep = [item.path for item in dirty if item.is_deep]
         if deep:
             above = with_ancestors(deep, include_self=False)
-            outcomes = await self._database.read(reconcile_paths, above, rules, resolutions)
-            await self._keep(gathered, outcomes, rules, resolutions)
+            outcomes = await self._database.read(reconcile_paths, above, rules)
+            await self._keep(gathered, outcomes, rules)
         for root in deep:
-            await self._walk(gathered, root, rules, resolutions)
+            await self._walk(gathered, root, rules)
         return gathered
 
-    async def _walk(
-        self, gathered: Gathered, root: bytes, rules: Rules, resolutions: Mapping[bytes, Policy]
-    ) -> None:
+    async def _walk(self, gathered: Gathered, root: bytes, rules: Rules) -> None:
         """A whole subtree, page by page; past the window of additions only the rest is collected."""
         after: bytes | None = None
         is_first = True
         while is_first or after is not None:
             is_first = False
-            page = await self._database.read(reconcile_walk, root, after, PAGE, rules, resolutions)
+            page = await self._database.read(reconcile_walk, root, after, PAGE, rules)
             outcomes, after, count = page
             gathered.seen += count
             self._progress.done = gathered.seen
-            await self._keep(gathered, outcomes, rules, resolutions)
+            await self._keep(gathered, outcomes, rules)
 
-    async def _keep(
-        self,
-        gathered: Gathered,
-        outcomes: Sequence[Outcome],
-        rules: Rules,
-        resolutions: Mapping[bytes, Policy],
-    ) -> None:
+    async def _keep(self, gathered: Gathered, outcomes: Sequence[Outcome], rules: Rules) -> None:
         wanting = [outcome for outcome in outcomes if outcome.verb is Verb.COMPARE]
         kept = [outcome for outcome in outcomes if outcome.verb is not Verb.COMPARE]
         if wanting:
             await self._digest(wanting, gathered)
             again = [outcome.path for outcome in wanting]
-            answers = await self._database.read(reconcile_paths, again, rules, resolutions)
+            answers = await self._database.read(reconcile_paths, again, rules)
             kept += [outcome for outcome in answers if outcome.verb is not Verb.COMPARE]
             gathered.unread.update(outcome.path for outcome in answers if outcome.verb is Verb.COMPARE)
         for outcome in kept:
@@ -144,11 +134,9 @@ def is_plain_addition(outcome: Outcome) -> bool:
     )
 
 
-def reconcile_paths(
-    db: sqlite3.Connection, wanted: Sequence[bytes], rules: Rules, resolutions: Mapping[bytes, Policy]
-) -> list[Outcome]:
+def reconcile_paths(db: sqlite3.Connection, wanted: Sequence[bytes], rules: Rules) -> list[Outcome]:
     """Outcomes of single paths that are not plainly in sync."""
-    return worth_keeping(triples.load(db, wanted), rules, resolutions)
+    return worth_keeping(triples.load(db, wanted), rules)
 
 
 def reconcile_walk(
@@ -157,24 +145,15 @@ def reconcile_walk(
     after: bytes | None,
     limit: int,
     rules: Rules,
-    resolutions: Mapping[bytes, Policy],
 ) -> tuple[list[Outcome], bytes | None, int]:
     """One page of a subtree: outcomes, where to go on, how many paths were seen."""
     states, rest = triples.walk(db, root, after, limit)
-    return worth_keeping(states, rules, resolutions), rest, len(states)
+    return worth_keeping(states, rules), rest, len(states)
 
 
-def worth_keeping(
-    states: Sequence[PathState], rules: Rules, resolutions: Mapping[bytes, Policy]
-) -> list[Outcome]:
-    outcomes = (reconcile(state, rules_for(state.path, rules, resolutions)) for state in states)
+def worth_keeping(states: Sequence[PathState], rules: Rules) -> list[Outcome]:
+    outcomes = (reconcile(state, rules) for state in states)
     return [outcome for outcome in outcomes if outcome.verb is not Verb.NOTHING]
-
-
-def rules_for(path: bytes, rules: Rules, resolutions: Mapping[bytes, Policy]) -> Rules:
-    """The pair's rules, with the user's choice for this path where there is one."""
-    choice = resolutions.get(path)
-    return rules if choice is None else msgspec.structs.replace(rules, policy=choice)
 
 
 def store_digests(db: sqlite3.Connection, side: Side, read: Sequence[Digested], now_ns: int) -> list[bytes]:

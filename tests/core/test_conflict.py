@@ -172,3 +172,9 @@ def test_reading_a_file_does_not_make_another_record() -> None:
 
 def test_a_record_of_any_path_can_be_made() -> None:
     assert len(record_id(b"\xff/\n", Reason.CONFLICT_MODIFIED, link("x"), None)) == 16
+
+
+def test_a_choice_rules_its_path_alone() -> None:
+    rules = Rules(Mode.TWO_WAY, Policy.MANUAL, choices={b"f": Policy.DESTINATION_WINS})
+    assert rules.policy_at(b"f") is Policy.DESTINATION_WINS
+    assert rules.policy_at(b"g") is Policy.MANUAL
