@@ -100,7 +100,7 @@ class Batch(msgspec.Struct, frozen=True):
     batch_id: str
     steps: tuple[Step, ...]
     stop: Callable[[], bool]
-    progress: Callable[[int], None] = lambda copied_bytes: None
+    progress: Callable[[int], None] = lambda _: None
 
 
 class RootProblem(msgspec.Struct, frozen=True):

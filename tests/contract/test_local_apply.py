@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import stat
 import subprocess
 import time
@@ -328,3 +329,22 @@ async def test_cancelled_task_waits_for_the_batch(kit: Kit, monkeypatch: pytest.
         group.cancel_scope.cancel()
     assert kinds(results) == ["Done"]
     assert kit.tree() == {b"f": b"new"}
+
+
+async def test_few_descriptors_slow_a_batch_down_and_lose_nothing(kit: Kit) -> None:
+    """ERR-11."""
+    steps = [await kit.put(b"f%d" % index, b"%d" % index) for index in range(120)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, limits[1]))
+    try:
+        results = await kit.run(*steps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for result in results:
+        assert isinstance(result, Done) or (isinstance(result, Failed) and result.reason is Reason.RETRY)
+    assert sum(isinstance(result, Done) for result in results) > 30
+    again = [steps[index] for index, result in enumerate(results) if isinstance(result, Failed)]
+    assert kinds(await kit.run(*again)) == ["Done"] * len(again)
+    assert kit.tree() == {b"f%d" % index: b"%d" % index for index in range(120)}
+    assert kit.leftovers() == []

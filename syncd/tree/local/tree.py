@@ -32,6 +32,7 @@ from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootId
 
 T = TypeVar("T")
 _THREADS = 4
+_RELEASE_S = 2.0
 
 
 class Offload(Protocol):
@@ -134,8 +135,9 @@ class LocalTree:
         return await self._run(lambda: self._trash().entries(batch_id))
 
     async def release(self) -> None:
-        self._reader.release()
-        self._root.release()
+        """Bounded: a mount that hangs may keep a thread, never the loop."""
+        with anyio.move_on_after(_RELEASE_S, shield=True):
+            await to_thread.run_sync(self._release, abandon_on_cancel=True)
 
     async def close(self) -> None:
         await self.release()
@@ -199,6 +201,10 @@ class LocalTree:
 
     def _trash(self) -> trash.Trash:
         return trash.Trash(self._root, self.side)
+
+    def _release(self) -> None:
+        self._reader.release()
+        self._root.release()
 
     def _restore(self, ref: TrashRef, path: bytes) -> None:
         try:
