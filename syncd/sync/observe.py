@@ -73,7 +73,9 @@ class Observer:
         run = await self._begin(rules)
         starts = [path for path in paths if not rules.is_ignored(path, True)]
         await run.look([path for path in starts if path])
+        starts = await self._directories(starts)
         await run.walk(starts, recursive=recursive, prune=lambda path: rules.is_ignored(path, True))
+        await run.look_for_vanished()
         await run.finish()
         if is_whole:
             await self._database.write(meta.set_observed_filter, self._side, rules.fingerprint)
@@ -102,6 +104,11 @@ class Observer:
         merging = Merge(self._side, rules.is_ignored, is_first=is_first, is_thorough=is_thorough)
         return _Run(self._database, self._tree, merging, is_thorough=is_thorough)
 
+    async def _directories(self, paths: Sequence[bytes]) -> list[bytes]:
+        """Those of `paths` that are directories, as far as is known."""
+        side = self._side
+        return await self._database.read(lambda db: [path for path in paths if is_directory(db, side, path)])
+
     async def _unlisted(self, paths: Sequence[bytes], *, with_renamed: bool = False) -> list[bytes]:
         """Directories among `paths` that are there and were not listed (or were renamed just now)."""
 
@@ -109,12 +116,18 @@ class Observer:
             found = []
             for path in dict.fromkeys(paths):
                 node = nodes.find(db, self._side, path)
-                is_directory = node is not None and node.entry.kind is Kind.DIRECTORY
-                if node is not None and is_directory and (with_renamed or not node.is_listed):
+                if node is None or node.entry.kind is not Kind.DIRECTORY:
+                    continue
+                if with_renamed or not node.is_listed:
                     found.append(path)
             return found
 
         return await self._database.read(read)
+
+
+def is_directory(db: sqlite3.Connection, side: Side, path: bytes) -> bool:
+    node = nodes.find(db, side, path)
+    return node is not None and node.entry.kind is Kind.DIRECTORY
 
 
 def _begin(db: sqlite3.Connection, side: Side, fingerprint: str) -> tuple[bool, bool]:
@@ -133,6 +146,8 @@ class _Run:
         self._tree = tree
         self._is_thorough = is_thorough
         self._listed = 0
+        self._vanished: list[bytes] = []
+        """Directories that were gone, or no directories any more, when they were to be listed."""
 
     def observation(self, new_directories: Iterable[bytes]) -> Observation:
         done = self.merge
@@ -167,11 +182,24 @@ class _Run:
             if listing.problem is None and listing.record:
                 usable.append(Listed(listing.path, listing.inode, listing.record, listing.racy_after_ns))
                 continue
+            if listing.problem is Reason.CHANGING and listing.path:
+                self._vanished.append(listing.path)
+                continue
             self.merge.problems.append((listing.path, listing.problem or Reason.IO_ERROR, listing.detail))
             if self._is_thorough:
                 await self._database.write(records.forget_beneath, self.merge.side, listing.path)
         self._listed += len(usable)
         return usable
+
+    async def look_for_vanished(self) -> None:
+        """What is gone is gone; what is there again is to be listed another time."""
+        if not self._vanished:
+            return
+        await self.look(self._vanished)
+        side = self.merge.side
+        for path in self._vanished:
+            if await self._database.read(is_directory, side, path):
+                self.merge.problems.append((path, Reason.CHANGING, "gone for a moment"))
 
     async def _merge_listings(self, listings: Sequence[Listed]) -> None:
         """Merge, gather what is wanted, and go on with what had to wait, until nothing moves any more."""

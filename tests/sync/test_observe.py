@@ -866,3 +866,33 @@ def test_values_are_used() -> None:
     assert unpack(records.EMPTY) == []
     assert InlineDriver is not ThreadDriver
     assert Observer is not None
+
+
+async def test_a_directory_that_is_gone_when_it_is_to_be_listed_is_no_problem() -> None:
+    async with Lab.open() as lab:
+        lab.user.mkdir(b"d")
+        lab.files(d_f=b"1", g=b"2")
+        await lab.scan()
+        lab.user.rename(b"d", b"e")
+        seen = await lab.scan(b"d", b"d/sub")
+        assert seen.problems == ()
+        assert b"d" not in await lab.tree()
+
+
+async def test_a_directory_that_vanishes_between_look_and_listing_is_no_problem() -> None:
+    async with Lab.open() as lab:
+        lab.user.mkdir(b"d")
+        lab.files(d_f=b"1", g=b"2")
+        await lab.scan()
+        look, moves = lab.fs.look, [b"e"]
+
+        async def look_then_lose(paths):  # type: ignore[no-untyped-def]
+            found = await look(paths)
+            if moves:
+                lab.user.rename(b"d", moves.pop())
+            return found
+
+        lab.fs.look = look_then_lose  # type: ignore[method-assign]
+        seen = await lab.scan(b"d")
+        assert seen.problems == ()
+        assert b"d" not in await lab.tree()
