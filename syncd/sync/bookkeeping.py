@@ -197,6 +197,12 @@ def store_problems(
     return gone
 
 
+def store_not_empty(db: sqlite3.Connection, side: Side, directories: Sequence[bytes], now_ns: int) -> None:
+    """Directories that should go and hold something that the index does not know."""
+    for path in directories:
+        pending.put(db, path, side, Reason.NOT_EMPTY, "", now_ns)
+
+
 def due_observations(db: sqlite3.Connection, now_ns: int, everything: bool) -> list[tuple[Side, bytes]]:
     """What could not be observed and is to be tried again."""
     return [

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from syncd.core import path as paths
-from syncd.core.action import Action, Done, Failed, Level, Move, Put, Result, SetMode, Stale
+from syncd.core.action import Action, Done, Failed, Level, Move, Put, RemoveDirectory, Result, SetMode, Stale
 from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import unpack
@@ -37,6 +37,10 @@ class Tally(msgspec.Struct):
     stale: dict[Side, set[bytes]] = msgspec.field(
         default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
     )
+    filled: dict[Side, set[bytes]] = msgspec.field(
+        default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
+    )
+    """Directories that could not be removed: to be listed, not only looked at."""
     moved: list[bytes] = msgspec.field(default_factory=list)
     half_done: list[bytes] = msgspec.field(default_factory=list)
     """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
@@ -225,6 +229,8 @@ class Executor:
                 publish("path.failed", action.path, reason=result.reason.value, detail=result.detail)
                 continue
             tally.stale[action.side].add(action.path)
+            if isinstance(action, RemoveDirectory):
+                tally.filled[action.side].add(action.path)
             if isinstance(action, Move):
                 tally.stale[action.side].add(action.to)
             tally.stale[Side.SOURCE].update(result.source_paths)
