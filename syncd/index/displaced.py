@@ -48,17 +48,19 @@ class Rename(msgspec.Struct, frozen=True, gc=False):
     fresh_digest: bytes | None
 
 
-def begin(db: sqlite3.Connection, side: Side) -> None:
-    """Start an observation: nothing is missed yet but what a killed one had parked."""
-    for statement in _TABLES.split(";"):
-        db.execute(statement)
+def begin(db: sqlite3.Connection, side: Side) -> bool:
+    """Start an observation: nothing is missed yet but what a killed one had parked (True when it had)."""
+    if not db.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = 'fresh'").fetchone():
+        for statement in _TABLES.split(";"):
+            db.execute(statement)
     db.execute("DELETE FROM gone WHERE tree = ?", (int(side),))
     db.execute("DELETE FROM fresh WHERE tree = ?", (int(side),))
-    db.execute(
+    parked = db.execute(
         "INSERT INTO gone (node_id, tree, parent_id, name, kind, inode, size, mtime_ns)"
         " SELECT node_id, tree, parent_id, name, kind, 0, 0, 0 FROM nodes WHERE parent_id = ? AND name < ?",
         (int(side), FIRST_NAME),
     )
+    return parked.rowcount > 0
 
 
 def miss(

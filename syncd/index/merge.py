@@ -18,7 +18,7 @@ from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_reserved, is
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
 from syncd.core.reason import Reason
-from syncd.index import displaced, nodes, records
+from syncd.index import displaced, meta, nodes, records
 from syncd.index.nodes import Node
 from syncd.index.observed import (
     Answer,
@@ -49,27 +49,46 @@ class _Here(msgspec.Struct):
 
 
 class Merge:
-    """One observation of one tree. `is_ignored(path, is_directory)` must be pure. `is_thorough`: compare
-    names and entries where the records agree, too (the filter changed, or the stop was unclean)."""
+    """One observation of one tree. `is_ignored(path, is_directory)` must be pure; `fingerprint` is the name
+    of these rules."""
 
-    def __init__(
-        self, side: Side, is_ignored: Callable[[bytes, bool], bool], *, is_first: bool, is_thorough: bool
-    ) -> None:
+    def __init__(self, side: Side, is_ignored: Callable[[bytes, bool], bool], fingerprint: str) -> None:
         self.side = side
+        self.is_thorough = False
+        """Compare names and entries where the records agree, too: the filter changed, or the stop was
+        unclean."""
+        self.has_missed = False
+        """Some nodes are not at their place: see `displaced`."""
         self.changed = 0
         self.problems: list[tuple[bytes, Reason, str]] = []
         self.racy: list[bytes] = []
         self.appeared: list[bytes] = []
         self.has_ignore_files = False
         self._is_ignored = is_ignored
-        self._is_first = is_first
-        self._is_thorough = is_thorough
+        self._fingerprint = fingerprint
+        self._has_begun = False
+        self._is_first = False
         self._ids: dict[bytes, int] = {b"": int(side)}
+
+    def begin(self, db: sqlite3.Connection) -> None:
+        """Comes first in the first transaction, whichever that is."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        self.has_missed = displaced.begin(db, self.side)
+        self._is_first = records.get(db, int(self.side)) is None
+        self.is_thorough = not self._is_first and meta.observed_filter(db, self.side) != self._fingerprint
+
+    def settle_filter(self, db: sqlite3.Connection) -> None:
+        """The whole tree was judged by these rules."""
+        if meta.observed_filter(db, self.side) != self._fingerprint:
+            meta.set_observed_filter(db, self.side, self._fingerprint)
 
     # Listings.
 
     def merge_listings(self, db: sqlite3.Connection, listings: Sequence[Listed]) -> Wanted:
         """Merge whole directories, parents first; returns what is still wanted."""
+        self.begin(db)
         wanted = Wanted()
         for listing in listings:
             if wanted.arrivals or not self._merge_listing(db, listing, wanted):
@@ -84,7 +103,7 @@ class Merge:
         node_id, flags, inode, record = found
         if record is not None:
             record = records.folded(db, node_id, record)
-        if record == listing.record and not self._is_thorough:
+        if record == listing.record and not self.is_thorough:
             if inode != listing.inode:
                 records.set_inode(db, node_id, listing.inode)
             if flags & HAS_IGNORED:
@@ -137,7 +156,7 @@ class Merge:
             here.is_new = known is None
         if here.is_new:
             return [(child.name, None, child) for child in unpack(new)]
-        if record is not None and not self._is_thorough:
+        if record is not None and not self.is_thorough:
             try:
                 return diff(record, new)
             except ValueError:
@@ -180,18 +199,17 @@ class Merge:
             self.has_ignore_files = True
         if new is None:
             if node is not None:
-                displaced.miss(db, self.side, node, old)
+                self._miss(db, node, old)
                 here.overrides[name] = smudge(old or unseen(node))
             return
         if self._is_invisible(path, new.kind):
             here.has_ignored |= path != CONTROL_NAME
             self._report_invisible(path)
             if node is not None:
-                displaced.miss(db, self.side, node, old, keeps_record=True)
+                self._miss(db, node, old, keeps_record=True)
             return
         if node is not None and node.entry.kind is not new.kind:
-            displaced.park(db, self.side, node, old)
-            self._ids = {b"": int(self.side)}
+            self._park(db, node, old)
             node = None
         question = Question(path, here.node_id, old, new, here.racy_after_ns)
         if node is None:
@@ -235,6 +253,7 @@ class Merge:
     ) -> None:
         new, old, entry = asked.new, asked.old, node.entry
         if old is not None and old.kind is Kind.FILE and old.hint.inode != new.hint.inode:
+            self.has_missed = True
             displaced.replace(db, self.side, node, old, new)
         if new.hint.size != entry.size:
             self._set(db, node.node_id, entry_of_child(new))
@@ -283,6 +302,7 @@ class Merge:
 
     def merge_looks(self, db: sqlite3.Connection, looks: Sequence[Looked]) -> Wanted:
         """Merge single paths. One in an unknown directory asks for the topmost directory that is missing."""
+        self.begin(db)
         wanted = Wanted()
         for look in looks:
             parent_id = self._parent_id(db, parent_of(look.path))
@@ -303,7 +323,7 @@ class Merge:
         known = nodes.child(db, parent_id, name)
         if known is not None and known.entry.kind is Kind.DIRECTORY and not known.is_listed:
             self.appeared.append(look.path)
-        if new == old and (new is None) is (known is None) and not self._is_thorough:
+        if new == old and (new is None) is (known is None) and not self.is_thorough:
             return
         here = _Here(parent_of(look.path), parent_id, look.racy_after_ns)
         if new is not None or known is not None:
@@ -384,7 +404,7 @@ class Merge:
         if moved is None or (here is not None and here.node_id == moved.node_id):
             return
         if here is not None:
-            displaced.park(db, self.side, here, question.old)
+            self._park(db, here, question.old)
         displaced.found_again(db, moved.node_id)
         nodes.move_node(db, moved.node_id, question.parent_id, question.new.name)
         self._ids = {b"": int(self.side)}
@@ -409,6 +429,17 @@ class Merge:
         records.update_children(db, question.parent_id, overrides)
 
     # Small things.
+
+    def _miss(
+        self, db: sqlite3.Connection, node: Node, old: Child | None, *, keeps_record: bool = False
+    ) -> None:
+        self.has_missed = True
+        displaced.miss(db, self.side, node, old, keeps_record=keeps_record)
+
+    def _park(self, db: sqlite3.Connection, node: Node, old: Child | None) -> None:
+        self.has_missed = True
+        displaced.park(db, self.side, node, old)
+        self._ids = {b"": int(self.side)}
 
     def _set(self, db: sqlite3.Connection, node_id: int, entry: Entry) -> None:
         nodes.set_entry(db, node_id, entry)

@@ -70,7 +70,7 @@ class Observer:
     ) -> Observation:
         """List `paths` (and all beneath) and merge what they hold. Raises SyncdError of the tree or index."""
         is_whole = b"" in paths and recursive
-        run = await self._begin(rules)
+        run = self._begin(rules)
         starts = [path for path in paths if not rules.is_ignored(path, True)]
         await run.look([path for path in starts if path])
         starts = await self._directories(starts)
@@ -78,7 +78,7 @@ class Observer:
         await run.look_for_vanished()
         await run.finish()
         if is_whole:
-            await self._database.write(meta.set_observed_filter, self._side, rules.fingerprint)
+            await self._database.write(run.merge.settle_filter)
         failed = {path for path, _, _ in run.merge.problems}
         if recursive:
             unlisted = await self._database.read(
@@ -90,7 +90,7 @@ class Observer:
 
     async def look(self, rules: Filter, paths: Sequence[bytes]) -> Observation:
         """Look at single paths. Directories that come to light are told, not listed."""
-        run = await self._begin(rules)
+        run = self._begin(rules)
         await run.look([path for path in dict.fromkeys(paths) if path])
         await run.finish()
         return run.observation(await self._unlisted(run.merge.appeared, with_renamed=True))
@@ -99,10 +99,9 @@ class Observer:
         """The next scan judges every name again, also where the directory records agree."""
         await self._database.write(meta.forget_observed_filter, self._side)
 
-    async def _begin(self, rules: Filter) -> "_Run":
-        is_first, is_thorough = await self._database.write(_begin, self._side, rules.fingerprint)
-        merging = Merge(self._side, rules.is_ignored, is_first=is_first, is_thorough=is_thorough)
-        return _Run(self._database, self._tree, merging, is_thorough=is_thorough)
+    def _begin(self, rules: Filter) -> "_Run":
+        merging = Merge(self._side, rules.is_ignored, rules.fingerprint)
+        return _Run(self._database, self._tree, merging)
 
     async def _directories(self, paths: Sequence[bytes]) -> list[bytes]:
         """Those of `paths` that are directories, as far as is known."""
@@ -111,6 +110,8 @@ class Observer:
 
     async def _unlisted(self, paths: Sequence[bytes], *, with_renamed: bool = False) -> list[bytes]:
         """Directories among `paths` that are there and were not listed (or were renamed just now)."""
+        if not paths:
+            return []
 
         def read(db: sqlite3.Connection) -> list[bytes]:
             found = []
@@ -130,21 +131,13 @@ def is_directory(db: sqlite3.Connection, side: Side, path: bytes) -> bool:
     return node is not None and node.entry.kind is Kind.DIRECTORY
 
 
-def _begin(db: sqlite3.Connection, side: Side, fingerprint: str) -> tuple[bool, bool]:
-    """Is nothing known yet? Must every name be judged again?"""
-    displaced.begin(db, side)
-    is_first = records.get(db, int(side)) is None
-    return is_first, not is_first and meta.observed_filter(db, side) != fingerprint
-
-
 class _Run:
     """One observation: what it asks the tree, in which order, and what it stores."""
 
-    def __init__(self, database: Database, tree: Tree, merging: Merge, *, is_thorough: bool) -> None:
+    def __init__(self, database: Database, tree: Tree, merging: Merge) -> None:
         self.merge = merging
         self._database = database
         self._tree = tree
-        self._is_thorough = is_thorough
         self._listed = 0
         self._vanished: list[bytes] = []
         """Directories that were gone, or no directories any more, when they were to be listed."""
@@ -186,7 +179,8 @@ class _Run:
                 self._vanished.append(listing.path)
                 continue
             self.merge.problems.append((listing.path, listing.problem or Reason.IO_ERROR, listing.detail))
-            if self._is_thorough:
+            await self._database.write(self.merge.begin)
+            if self.merge.is_thorough:
                 await self._database.write(records.forget_beneath, self.merge.side, listing.path)
         self._listed += len(usable)
         return usable
@@ -302,6 +296,8 @@ class _Run:
 
     async def finish(self) -> None:
         """Recognise renamed files, then remove what is missed for good."""
+        if not self.merge.has_missed:
+            return
         side = self.merge.side
         while await self._database.write(displaced.expand, side, DIRECTORIES_AT_ONCE):
             pass
