@@ -67,7 +67,7 @@ def upgrade(
     renamed = find_renamed(by_path)
     if not renamed:
         return MoveUpgrade((), tuple(outcomes))
-    merged = _adopt_same(by_path, renamed)
+    merged = {**_adopt_same(by_path, renamed), **_report_kept(by_path, renamed, rules)}
     wanted = [
         move
         for path in sorted(renamed)
@@ -146,6 +146,24 @@ def _adopt_same(
         is_unverified = is_unread or by_path[path].state.unverified
         merged[state.path] = Outcome(state, Verb.ADOPT, None, base, Reason.MOVED, is_unverified=is_unverified)
     return merged
+
+
+def _report_kept(
+    by_path: Mapping[bytes, Outcome], renamed: Mapping[bytes, Mapping[Side, bytes]], rules: Rules
+) -> dict[bytes, Outcome]:
+    """What one side renamed and the other deleted is put back under its new name, and a person is told."""
+    told: dict[bytes, Outcome] = {}
+    if not rules.mode.is_bidirectional:
+        return told
+    for path, where in renamed.items():
+        state = by_path[path].state
+        side, to = next(iter(where.items()))
+        outcome = by_path[to]
+        is_deleted = len(where) == 1 and state.at(side.other) is None and not state.is_unknown(side.other)
+        is_put = outcome.verb in (Verb.PUT, Verb.MKDIR) and outcome.side is side.other
+        if is_deleted and is_put and outcome.reason is Reason.ADDED:
+            told[to] = msgspec.structs.replace(outcome, reason=Reason.EDIT_BEATS_DELETE, is_report=True)
+    return told
 
 
 def _propose(

@@ -226,6 +226,12 @@ def test_the_report_of_a_rename_against_a_deletion() -> None:
     plan = model.plan(rules())
     assert tell(plan) == ["PUT put D q"]
     assert plan.forget == (b"p",)
+    assert plan.reports == ((b"q", Reason.EDIT_BEATS_DELETE),)
+
+
+def test_a_mirror_reports_no_rename_against_a_deletion() -> None:
+    model = world({b"p": file("old"), b"z": file("z")}, rename(S, b"p", b"q"), erase(T, b"p"))
+    assert model.plan(rules(Mode.SOURCE_TO_DESTINATION)).reports == ()
 
 
 # Conflicts of names.

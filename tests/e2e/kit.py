@@ -331,6 +331,7 @@ class Run(msgspec.Struct, frozen=True):
 
     def json(self) -> dict[str, Any]:
         """`data` of the JSON that it printed."""
+        assert self.output, f"exit {self.code}: {self.errors}"
         answer: dict[str, Any] = json.loads(self.output)["data"]
         return answer
 
