@@ -128,7 +128,7 @@ def trees_of(config: PairConfig, state_dir: Path, *, is_rehearsal: bool = False)
             side,
             pair_key=config.key,
             state_dir=str(state_dir),
-            is_written=config.mode.may_write(side) and not is_rehearsal,
+            is_written=config.writes(side) and not is_rehearsal,
             owner=config.owner,
             cross_mounts=config.cross_mounts,
         )
@@ -143,7 +143,7 @@ def watchers_of(config: PairConfig, trees: Mapping[Side, Tree]) -> dict[Side, Wa
             config.source if side is Side.SOURCE else config.destination,
             settle_s=config.settle_s,
             capabilities=trees[side].capabilities,
-            is_written=config.mode.may_write(side),
+            is_written=config.writes(side),
             cross_mounts=config.cross_mounts,
         )
         for side in BOTH

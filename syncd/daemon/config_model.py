@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from syncd.core.entry import Side
 from syncd.core.error import SyncdError
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
@@ -66,6 +67,10 @@ class PairConfig(msgspec.Struct, frozen=True):
     paused: bool = False
     pull_destination_changes: bool = False
     origins: Mapping[str, str] = {}
+
+    def writes(self, side: Side) -> bool:
+        """May syncd put anything at `side`?"""
+        return self.mode.may_write(side) or (self.pull_destination_changes and side is Side.SOURCE)
 
     def is_same(self, other: "PairConfig") -> bool:
         """Equal settings, wherever they were written: such a pair is left alone by a reload."""

@@ -39,7 +39,7 @@ class _Root(NamedTuple):
 
     @property
     def is_written(self) -> bool:
-        return self.pair.mode.may_write(self.side) or self.pair.pull_destination_changes
+        return self.pair.writes(self.side)
 
 
 def local_path(text: str, env: Mapping[str, str]) -> str:

@@ -134,7 +134,7 @@ def written_roots(pairs: Sequence[PairConfig]) -> tuple[list[str], list[str]]:
     for pair in pairs:
         for side, root in ((Side.SOURCE, pair.source), (Side.DESTINATION, pair.destination)):
             if not _is_remote(root):
-                (written if pair.mode.may_write(side) else read).add(root)
+                (written if pair.writes(side) else read).add(root)
     return sorted(written), sorted(read - written)
 
 

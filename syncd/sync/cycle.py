@@ -368,7 +368,7 @@ class Cycle:
         settings = self.settings
         freed = 0
         for side in BOTH:
-            if settings.mode.may_write(side):
+            if settings.writes(side):
                 freed += await self.trees[side].expire_trash(
                     settings.trash_keep_s, settings.trash_max_bytes, pinned
                 )

@@ -34,6 +34,10 @@ class PairSettings(msgspec.Struct, frozen=True):
     workers: int = 2
     """Batches of file content that are under way at once."""
 
+    def writes(self, side: Side) -> bool:
+        """May anything be put at `side`?"""
+        return self.mode.may_write(side) or (self.pulls_destination_changes and side is Side.SOURCE)
+
 
 class Clock(Protocol):
     """Wall time in ns for records and conflict rules, monotonic time in ns for deadlines."""

@@ -7,6 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from syncd.core.error import SyncdError
@@ -92,6 +93,8 @@ def test_each_root_gets_what_its_mode_needs() -> None:
         pair("/srv/a", "/mnt/e", Mode.SOURCE_BACKUP),
     )
     assert written_roots(config.pairs) == (["/mnt/b", "/mnt/d", "/mnt/e", "/srv/a"], ["/srv/c"])
+    pulling = msgspec.structs.replace(config.pairs[2], source="/srv/p", pull_destination_changes=True)
+    assert written_roots([pulling]) == (["/mnt/e", "/srv/p"], [])
     lines = roots_drop_in(config).splitlines()
     assert "ReadWritePaths=-/srv/a" in lines
     assert "ReadOnlyPaths=-/srv/c" in lines
