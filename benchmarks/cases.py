@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.data import change_one_percent, create_probe, list_files, make_large_file, make_tree
 from benchmarks.measure import Run, run
-from benchmarks.peers import Peer
+from benchmarks.peers import SYNCD, Peer
 
 Change = Callable[[Path, int], None]
 
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
     burst: int
 
 
-QUICK = Sizes(2_000, 128 << 20, 10_000, 1_500, 3, 15, 200)
+QUICK = Sizes(2_000, 256 << 20, 10_000, 1_500, 3, 15, 200)
 FULL = Sizes(100_000, 2 << 30, 100_000, 10_000, 5, 100, 1_000)
 
 
@@ -86,12 +86,8 @@ class Bench:
         shutil.rmtree(self.base / "original")
         return Result(case, runs, probes)
 
-    def repeated(self, case: str, files: int, change: Change | None, *, is_rename: bool = False) -> Result:
-        """Trees that are in sync, then per round a change and a run. Round 0 is not measured."""
-        syncers = [peer for peer in self.peers if not peer.is_copier]
-        if self.walk is not None and not is_rename:
-            syncers.append(self.walk)
-        runs: dict[str, list[Run]] = {peer.name: [] for peer in syncers}
+    def prepare(self, case: str, files: int, syncers: Sequence[Peer]) -> None:
+        """Trees that are in sync, for each peer its own. The second run settles what the first left racy."""
         for peer in syncers:
             source, destination, _ = self.place(peer, case)
             make_tree(source, files=files, directories=max(1, files // 50), seed=self.seed)
@@ -100,6 +96,18 @@ class Bench:
             else:
                 self.measure(peer, case)
             self.measure(peer, case)
+
+    def rounds(
+        self,
+        case: str,
+        label: str,
+        syncers: Sequence[Peer],
+        change: Change | None,
+        *,
+        is_rename: bool = False,
+    ) -> Result:
+        """Per round and peer a change and a run, in the trees of `prepare`."""
+        runs: dict[str, list[Run]] = {peer.name: [] for peer in syncers}
         for number in range(self.sizes.rounds):
             for peer in self.shuffled(syncers):
                 source, destination, _ = self.place(peer, case)
@@ -108,36 +116,55 @@ class Bench:
                 runs[peer.name].append(self.measure(peer, case, is_rename=is_rename))
                 if peer is not self.walk:
                     check_equal(source, destination)
-        shutil.rmtree(self.base / slug(case))
-        return Result(case, runs, [])
+        return Result(label, runs, [])
 
-    def small_files(self) -> Result:
+    def small_files(self) -> list[Result]:
         count = self.sizes.copied_files
-        return self.first_copy(
+        found = self.first_copy(
             f"first copy, {count} small files",
             lambda root: make_tree(root, files=count, directories=count // 50, seed=self.seed),
         )
+        return [found]
 
-    def large_file(self) -> Result:
+    def large_file(self) -> list[Result]:
         size = self.sizes.large_bytes
-        return self.first_copy(
+        found = self.first_copy(
             f"first copy, one file of {size >> 20} MiB",
             lambda root: make_large_file(root / "large.bin", size, self.seed),
         )
+        return [found]
 
-    def rescan(self) -> Result:
+    def rescan(self) -> list[Result]:
+        """No change, then 1 % changed, in the same trees."""
         count = self.sizes.scanned_files
-        return self.repeated(f"no change, {count} files", count, None)
+        syncers = [peer for peer in self.peers if not peer.is_copier]
+        if self.walk is not None:
+            syncers.append(self.walk)
+        self.prepare("rescan", count, syncers)
+        found = [
+            self.rounds("rescan", f"no change, {count} files", syncers, None),
+            self.rounds(
+                "rescan", f"1 % changed, added, deleted of {count} files", syncers, change_one_percent
+            ),
+        ]
+        shutil.rmtree(self.base / "rescan")
+        return found
 
-    def one_percent(self) -> Result:
-        count = self.sizes.scanned_files
-        return self.repeated(f"1 % changed, added, deleted of {count} files", count, change_one_percent)
-
-    def rename(self) -> Result:
+    def rename(self) -> list[Result]:
         count = self.sizes.renamed_files
-        return self.repeated(
-            f"directory of {count} files renamed, found by a scan", count, rename_directory, is_rename=True
-        )
+        syncers = [peer for peer in self.peers if not peer.is_copier]
+        self.prepare("rename", count, syncers)
+        label = f"directory of {count} files renamed, found by a scan"
+        found = self.rounds("rename", label, syncers, rename_directory, is_rename=True)
+        shutil.rmtree(self.base / "rename")
+        return [found]
+
+    def empty(self) -> float:
+        """Seconds of syncd on two empty trees: what it costs to start."""
+        took = []
+        for _ in range(self.sizes.rounds):
+            took.append(self.measure(SYNCD, "empty").wall_s)
+        return min(took)
 
 
 def slug(case: str) -> str:

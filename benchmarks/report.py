@@ -129,12 +129,14 @@ def page(
     skipped: Sequence[str],
     sizes: Sizes,
     folder: Path,
+    start_s: float,
     *,
     is_full: bool,
 ) -> str:
     facts = describe(folder)
     facts["versions"] = " · ".join(peer.version_line() for peer in peers)
     facts["not installed, so skipped"] = ", ".join(skipped) or "none"
+    facts["syncd on two empty trees"] = f"{start_s:.2f} s (the start of the interpreter and of a pair)"
     facts["sizes"] = "full (`make bench FULL=1`)" if is_full else "quick (`make bench`)"
     head = HEAD.format(
         full=" FULL=1" if is_full else "",

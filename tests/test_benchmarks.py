@@ -68,7 +68,9 @@ def test_ratios_pair_the_rounds() -> None:
 def test_the_page_names_what_was_skipped(tmp_path: Path) -> None:
     runs = {"syncd": [Run(1, 1, 1 << 30)], "rsync": [Run(2, 4, 1)]}
     events = {"0s": {"one file": [0.01, 0.02], "burst": [0.5], "directory rename": [0.1]}}
-    text = page([Result("no change", runs, [30.0])], events, [], ["unison"], QUICK, tmp_path, is_full=False)
+    text = page(
+        [Result("no change", runs, [30.0])], events, [], ["unison"], QUICK, tmp_path, 0.25, is_full=False
+    )
     assert "| not installed, so skipped | unison |" in text
     assert "## No change" in text
     assert "**0.50** (0.50 – 0.50) | **0.25** (0.25 – 0.25) |" in text
