@@ -161,10 +161,7 @@ class Bench:
 
     def empty(self) -> float:
         """Seconds of syncd on two empty trees: what it costs to start."""
-        took = []
-        for _ in range(self.sizes.rounds):
-            took.append(self.measure(SYNCD, "empty").wall_s)
-        return min(took)
+        return min(self.measure(SYNCD, "empty").wall_s for _ in range(self.sizes.rounds))
 
 
 def slug(case: str) -> str:
