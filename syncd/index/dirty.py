@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from syncd.core.entry import Side
-from syncd.index import pending
+from syncd.core.entry import Kind, Side
+from syncd.index import nodes, pending
 from syncd.index.base import path_of as base_path_of
 from syncd.index.rows import DIRECTORY_CODE, PARKED_PREFIX, order_of
 
@@ -35,8 +35,15 @@ def dirty(
     found = _from_feed(db, places, after_seq)
     if found is None:
         return [DirtyPath(b"", is_deep=True)]
-    found |= {path: False for path in pending.due(db, now_ns, retries_all) if path not in found}
+    for path in pending.due(db, now_ns, retries_all):
+        # What failed may have been a whole directory's rename: nothing else names what is beneath it.
+        found[path] = found.get(path, False) or _is_directory(db, path)
     return merge(DirtyPath(path, is_deep) for path, is_deep in found.items())
+
+
+def _is_directory(db: sqlite3.Connection, path: bytes) -> bool:
+    found = (nodes.find(db, side, path) for side in Side)
+    return any(node is not None and node.entry.kind is Kind.DIRECTORY for node in found)
 
 
 def merge(items: Iterable[DirtyPath]) -> list[DirtyPath]:

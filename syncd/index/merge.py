@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from syncd.core.entry import Entry, Kind, Side
-from syncd.core.listing import Child, diff, find, smudge, unpack
+from syncd.core.listing import Child, diff, smudge, unpack
 from syncd.core.listing import replace as replaced
 from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_reserved, is_within, join
 from syncd.core.path import name as name_of
@@ -102,7 +102,10 @@ class Merge:
             return False
         node_id, flags, inode, record = found
         if record is not None:
-            record = records.folded(db, node_id, record)
+            whole = records.folded(db, node_id, record)
+            if whole is not record:
+                records.put(db, node_id, listing.inode, whole)
+            record = whole
         if record == listing.record and not self.is_thorough:
             if inode != listing.inode:
                 records.set_inode(db, node_id, listing.inode)
@@ -315,8 +318,7 @@ class Merge:
 
     def _merge_look(self, db: sqlite3.Connection, look: Looked, parent_id: int, wanted: Wanted) -> None:
         name = name_of(look.path)
-        record = records.get(db, parent_id)
-        old = find(record, name) if record else None
+        old = records.child(db, parent_id, name)
         new = look.child
         if new is not None and new.name != name:
             new = msgspec.structs.replace(new, name=name)

@@ -188,11 +188,29 @@ def observed(db: sqlite3.Connection, side: Side | None = None) -> list[PendingRo
 
 def postpone(db: sqlite3.Connection, now_ns: int) -> None:
     """Whatever is due gets its next attempt later, so that a path that is not even tried is never urgent."""
-    rows = db.execute("SELECT path, attempts FROM pending WHERE next_attempt_ns <= ?", (now_ns,)).fetchall()
+    rows = db.execute(
+        "SELECT path, attempts + (reason = ?) FROM pending WHERE next_attempt_ns <= ?",
+        (Reason.BLOCKED.value, now_ns),
+    ).fetchall()
     db.executemany(
-        "UPDATE pending SET next_attempt_ns = ? WHERE path = ?",
-        [(now_ns + delay_ns(max(1, attempts)), path) for path, attempts in rows],
+        "UPDATE pending SET attempts = ?, next_attempt_ns = ? WHERE path = ?",
+        [(attempts, now_ns + delay_ns(max(1, attempts)), path) for path, attempts in rows],
     )
+
+
+def put_blocked(db: sqlite3.Connection, paths: Iterable[bytes], now_ns: int) -> None:
+    """These wait for other paths. A path that waits for another reason already keeps that."""
+    db.executemany(
+        "INSERT INTO pending (path, reason, attempts, next_attempt_ns, since_ns) VALUES (?, ?, 1, ?, ?)"
+        " ON CONFLICT (path) DO NOTHING",
+        [(path, Reason.BLOCKED.value, now_ns + FIRST_DELAY_NS, now_ns) for path in paths],
+    )
+
+
+def blocked(db: sqlite3.Connection) -> list[bytes]:
+    """The paths that wait for others."""
+    rows = db.execute("SELECT path FROM pending WHERE reason = ?", (Reason.BLOCKED.value,)).fetchall()
+    return [row[0] for row in rows]
 
 
 def held_paths(db: sqlite3.Connection) -> list[bytes]:

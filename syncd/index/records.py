@@ -5,11 +5,12 @@ A record larger than `PATCHED_FROM` is not rewritten for a few children: their r
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from syncd.core import listing
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import Child
+from syncd.core.path import join
 from syncd.index import nodes
 from syncd.index.rows import signed
 
@@ -34,7 +35,15 @@ def folded(db: sqlite3.Connection, node_id: int, record: bytes) -> bytes:
     rows = db.execute("SELECT name, child FROM record_patches WHERE node_id = ?", (node_id,)).fetchall()
     if not rows:
         return record
-    return listing.replace(record, {name: _only_child(packed) for name, packed in rows})
+    # One by one, each change would move the rest of a huge record.
+    children = {child.name: child for child in listing.unpack(record)}
+    for name, packed in rows:
+        child = _only_child(packed)
+        if child is None:
+            children.pop(name, None)
+        else:
+            children[name] = child
+    return listing.pack([children[name] for name in sorted(children)])
 
 
 def _only_child(packed: bytes | None) -> Child | None:
@@ -91,21 +100,48 @@ def update_child(
 
 def child(db: sqlite3.Connection, node_id: int, name: bytes) -> Child | None:
     """One child as it was last observed."""
-    record = get(db, node_id)
-    return listing.find(record, name) if record else None
+    return children_named(db, node_id, (name,)).get(name)
+
+
+def children_named(db: sqlite3.Connection, node_id: int, names: Collection[bytes]) -> dict[bytes, Child]:
+    """Some children as they were last observed, without unpacking the others."""
+    row = db.execute("SELECT record FROM records WHERE node_id = ?", (node_id,)).fetchone()
+    if row is None:
+        return {}
+    if len(row[0]) < PATCHED_FROM:
+        return listing.find_many(row[0], names)
+    found = listing.find_many(row[0], names)
+    for name in names:
+        patch = db.execute(
+            "SELECT child FROM record_patches WHERE node_id = ? AND name = ?", (node_id, name)
+        ).fetchone()
+        if patch is not None:
+            child = _only_child(patch[0])
+            found.pop(name, None)
+            if child is not None:
+                found[name] = child
+    return found
+
+
+def hints(db: sqlite3.Connection, wanted: Iterable[tuple[Side, bytes]]) -> dict[tuple[Side, bytes], StatHint]:
+    """Stat hints of many paths; each directory's record is read once."""
+    by_directory: dict[tuple[Side, bytes], set[bytes]] = {}
+    for side, path in wanted:
+        directory, _, name = path.rpartition(b"/")
+        by_directory.setdefault((side, directory), set()).add(name)
+    places = {side: nodes.Directories(db, side) for side in Side}
+    found: dict[tuple[Side, bytes], StatHint] = {}
+    for (side, directory), names in by_directory.items():
+        node_id = places[side].find(directory)
+        if node_id is not None:
+            for name, child in children_named(db, node_id, names).items():
+                found[side, join(directory, name)] = child.hint
+    return found
 
 
 def hint(db: sqlite3.Connection, side: Side, path: bytes) -> StatHint | None:
     """The stat hint of a path as it was last observed."""
-    directory, _, name = path.rpartition(b"/")
-    node_id = nodes.Directories(db, side).find(directory)
-    found = child(db, node_id, name) if node_id is not None else None
-    return None if found is None else found.hint
-
-
-def child_of(name: bytes, kind: Kind, mode: int, stat: StatHint) -> Child:
-    """A child as a listing would pack it."""
-    return Child(name, kind, mode, stat)
+    return hints(db, [(side, path)]).get((side, path))
 
 
 def forget_beneath(db: sqlite3.Connection, side: Side, path: bytes) -> None:

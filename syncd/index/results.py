@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, Result, SetMode
-from syncd.core.entry import Entry, Kind, Same, Side, StatHint, same_content
+from syncd.core.entry import SIDES, Entry, Kind, Same, Side, StatHint, same_content
 from syncd.core.listing import Child
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
@@ -69,7 +69,7 @@ class _Writer:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._directories = {side: Directories(db, side) for side in Side}
+        self._directories = {side: Directories(db, side) for side in SIDES}
         self._bases = BasePaths(db)
         self._children: dict[int, dict[bytes, Child | None]] = {}
         self._new: list[_New] = []
@@ -94,7 +94,7 @@ class _Writer:
     def flush_new(self) -> None:
         """Nodes, base rows, and what the other side's content was found to be, in a few statements. If a
         name was not free after all, or a node is claimed by another row, one by one."""
-        for side in Side:
+        for side in SIDES:
             new = [one for one in self._new if one.action.side is side]
             if not new:
                 continue
@@ -144,7 +144,7 @@ class _Writer:
         self._children.clear()
 
     def adopt(self, path: bytes, entry: Entry, *, unverified: bool) -> None:
-        found = {side: self._at(side, path) for side in Side}
+        found = {side: self._at(side, path) for side in SIDES}
         source, destination = found[Side.SOURCE], found[Side.DESTINATION]
         if source is None or destination is None:
             return

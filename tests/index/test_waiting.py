@@ -8,7 +8,7 @@ from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDire
 from syncd.core.conflict import OPEN, SETTLED, ConflictRecord
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.identity import RootIdentity
-from syncd.core.listing import Child
+from syncd.core.listing import Child, unpack
 from syncd.core.reason import Reason
 from syncd.index import approvals, conflicts, history, meta, nodes, pending, records
 from syncd.index.pending import LONGEST_DELAY_NS, PendingRow, PendingSummary, delay_ns
@@ -296,6 +296,24 @@ def test_records(db: DB) -> None:
     assert records.find_directory(db, DESTINATION, 2**64 - 3) is None
     records.set_inode(db, node_id, 9)
     assert records.find_directory(db, SOURCE, 9) == node_id
+
+
+@pytest.mark.parametrize("patched_from", [10**9, 50])
+def test_hints_of_many_paths(db: DB, monkeypatch: pytest.MonkeyPatch, patched_from: int) -> None:
+    monkeypatch.setattr(records, "PATCHED_FROM", patched_from)
+    for side in Side:
+        node_id = nodes.put(db, side, b"d", DIRECTORY)
+        records.put(db, node_id, 5, records.EMPTY)
+        records.update_children(db, node_id, {b"%d" % i: child(b"%d" % i, i) for i in range(9)})
+        records.update_children(db, node_id, {b"3": None, b"4": child(b"4", 44), b"x": child(b"x", 9)})
+        record = records.get(db, node_id)
+        assert record is not None
+        assert [one.name for one in unpack(record)] == [b"0", b"1", b"2", b"4", b"5", b"6", b"7", b"8", b"x"]
+    asked = [(side, b"d/" + name) for side in Side for name in (b"1", b"3", b"4", b"x", b"none")]
+    found = records.hints(db, [*asked, (SOURCE, b"top"), (SOURCE, b"none/x")])
+    assert {key: hint.inode for key, hint in found.items()} == {
+        (side, b"d/" + name): inode for side in Side for name, inode in ((b"1", 1), (b"4", 44), (b"x", 9))
+    }
 
 
 def test_records_go_with_their_directories(db: DB) -> None:

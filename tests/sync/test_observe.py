@@ -10,14 +10,13 @@ import anyio
 import pytest
 
 from syncd.core.entry import Kind, StatHint
-from syncd.core.listing import Child, unpack
+from syncd.core.listing import Child
 from syncd.core.reason import Reason
 from syncd.index import displaced, meta, nodes, records
 from syncd.index.database import Database
-from syncd.index.driver import InlineDriver, ThreadDriver
-from syncd.index.observed import Answer, is_same_directory
-from syncd.sync.observe import Observation, Observer, chunks, parts
-from syncd.tree.port import Listing
+from syncd.index.driver import ThreadDriver
+from syncd.index.observed import is_same_directory
+from syncd.sync.observe import Observation, chunks, parts
 from tests.sync.lab import HERE, OLD_NS, Lab
 
 SEEDS = int(os.environ.get("OBSERVE_SEEDS", "30"))
@@ -397,7 +396,6 @@ async def test_failed_listing_is_never_empty(lab: Lab) -> None:
     lab.user.mkdir(b"d")
     lab.files(d_x=b"ex", d_y=b"why", z=b"zed")
     await settled(lab)
-    lab.fs.faults[b"scan", b"d"] = errno.EACCES  # type: ignore[index]
     lab.fs.faults["scan", b"d"] = errno.EACCES
     lab.user.delete(b"z")
     seen = await lab.scan()
@@ -774,6 +772,17 @@ async def test_any_history_ends_in_agreement(lab: Lab, seed: int) -> None:
     assert (await lab.scan()).changed == 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_history_with_patched_records(lab: Lab, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories so large that single changes are kept beside their record."""
+    monkeypatch.setattr(records, "PATCHED_FROM", 60)
+    await test_any_history_ends_in_agreement(lab, seed)
+    patches = await lab.database.read(
+        lambda db: db.execute("SELECT count(*) FROM record_patches").fetchone()[0]
+    )
+    assert patches == 0, "a scan folds them in"
+
+
 class Deeds:
     """A user who does anything."""
 
@@ -858,41 +867,3 @@ async def test_production_driver_gives_the_same(tmp_path) -> None:  # type: igno
     finally:
         with anyio.CancelScope(shield=True):
             await database.close()
-
-
-def test_values_are_used() -> None:
-    assert Answer().digest is None
-    assert Listing(b"", 1, b"").problem is None
-    assert unpack(records.EMPTY) == []
-    assert InlineDriver is not ThreadDriver
-    assert Observer is not None
-
-
-async def test_a_directory_that_is_gone_when_it_is_to_be_listed_is_no_problem() -> None:
-    async with Lab.open() as lab:
-        lab.user.mkdir(b"d")
-        lab.files(d_f=b"1", g=b"2")
-        await lab.scan()
-        lab.user.rename(b"d", b"e")
-        seen = await lab.scan(b"d", b"d/sub")
-        assert seen.problems == ()
-        assert b"d" not in await lab.tree()
-
-
-async def test_a_directory_that_vanishes_between_look_and_listing_is_no_problem() -> None:
-    async with Lab.open() as lab:
-        lab.user.mkdir(b"d")
-        lab.files(d_f=b"1", g=b"2")
-        await lab.scan()
-        look, moves = lab.fs.look, [b"e"]
-
-        async def look_then_lose(paths):  # type: ignore[no-untyped-def]
-            found = await look(paths)
-            if moves:
-                lab.user.rename(b"d", moves.pop())
-            return found
-
-        lab.fs.look = look_then_lose  # type: ignore[method-assign]
-        seen = await lab.scan(b"d")
-        assert seen.problems == ()
-        assert not moves
