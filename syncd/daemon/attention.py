@@ -68,6 +68,7 @@ class Attention:
         self._next = Demand()
         self._later: list[tuple[int, Side, tuple[bytes, ...]]] = []
         self._ask_at_ns: int | None = None
+        self._late: list[Ticket] = []
         self._event = anyio.Event()
         self._errands: deque[Errand] = deque()
 
@@ -99,9 +100,10 @@ class Attention:
         """Look at these once more at a monotonic time."""
         self._later.append((at_ns, side, looks))
 
-    def ask_later(self, at_ns: int) -> None:
-        """Another turn at a monotonic time."""
+    def put_off(self, demand: Demand, at_ns: int) -> None:
+        """Another turn at a monotonic time; who waits for this one waits for that."""
         self._ask_at_ns = at_ns if self._ask_at_ns is None else min(at_ns, self._ask_at_ns)
+        self._late += demand.tickets
 
     def ask(self, *, retries_all: bool = False) -> Ticket:
         """A turn now, with everything that is still settling."""
@@ -129,6 +131,9 @@ class Attention:
         demand, self._next = self._next, Demand()
         if self._ask_at_ns is not None and self._ask_at_ns <= now_ns:
             self._ask_at_ns = None
+        if self._ask_at_ns is None:
+            demand.tickets += self._late
+            self._late = []
         for at_ns, side, looks in self._later:
             if at_ns <= now_ns or demand.flushes:
                 demand.looks[side].update(looks)
@@ -147,8 +152,10 @@ class Attention:
 
     def give_up(self) -> None:
         """No turn will come for now (paused, held): those who wait get their answer."""
-        self._next.finish()
+        for ticket in (*self._next.tickets, *self._late):
+            ticket.done.set()
         self._next.tickets.clear()
+        self._late.clear()
         self._next.flushes = self._next.retries_all = False
 
     async def sleep_until(self, deadline_ns: int | None) -> None:

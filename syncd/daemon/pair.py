@@ -32,6 +32,8 @@ ROOT_POLL_S = 2.0
 RETRY_FIRST_S = 5.0
 RETRY_MOST_S = 600.0
 COOKIE_TIMEOUT_S = 5.0
+AGAIN_NS = 10**9
+"""The pause before another turn when something changes faster than it can be dealt with."""
 STUCK_S = 600
 """A call to a file system that takes longer is taken for one that never returns."""
 
@@ -321,6 +323,8 @@ class Pair:
         is_unfinished = report.is_stopped or (demand.flushes and any(map(len, self._queues.values())))
         if is_unfinished:
             self._attention.put_back(demand)
+        elif not report.is_complete:
+            self._attention.put_off(demand, self._world.clock.monotonic_ns() + AGAIN_NS)
         else:
             demand.finish()
 
@@ -401,8 +405,6 @@ class Pair:
             self._enter(LifecycleEvent.WORK_DONE)
             if not self.overview.waiting:
                 self.last_synced_ns = self._world.clock.now_ns()
-        if not report.is_complete:
-            self._attention.ask_later(self._world.clock.monotonic_ns() + 10**9)
 
     async def _refresh(self) -> None:
         """Count what status shows, from the index."""

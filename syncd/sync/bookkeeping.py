@@ -18,7 +18,7 @@ from syncd.core.plan import Destructive, Plan, make
 from syncd.core.reconcile import Outcome
 from syncd.core.reason import Reason
 from syncd.core.rules import Rules
-from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results
+from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results, triples
 from syncd.index.dirty import DirtyPath, merge
 from syncd.sync.observe import Observation
 from syncd.sync.settings import BOTH
@@ -197,10 +197,18 @@ def store_problems(
     return gone
 
 
-def store_not_empty(db: sqlite3.Connection, side: Side, directories: Sequence[bytes], now_ns: int) -> None:
-    """Directories that should go and hold something that the index does not know."""
+def store_not_empty(
+    db: sqlite3.Connection, side: Side, directories: Sequence[bytes], now_ns: int
+) -> set[bytes]:
+    """Directories that should go and hold something that the index does not know; those are returned. What
+    lives for ignored content only is judged again instead."""
+    found = set()
     for path in directories:
-        pending.put(db, path, side, Reason.NOT_EMPTY, "", now_ns)
+        node = nodes.find(db, side, path)
+        if node is not None and not triples.holds_only_ignored(db, node.node_id):
+            pending.put(db, path, side, Reason.NOT_EMPTY, "", now_ns)
+            found.add(path)
+    return found
 
 
 def due_observations(db: sqlite3.Connection, now_ns: int, everything: bool) -> list[tuple[Side, bytes]]:

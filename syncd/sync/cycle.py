@@ -14,6 +14,7 @@ from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
 from syncd.core.guard import Hold, without_destructive
 from syncd.core.plan import Plan, destructive, touched
+from syncd.core.reason import Reason
 from syncd.core.rules import Initial, Policy, Rules
 from syncd.index import choices, conflicts, dirty, feed, nodes, pending
 from syncd.index.database import Database
@@ -21,7 +22,7 @@ from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping
 from syncd.sync.executor import Executor, Tally
 from syncd.sync.gate import Gate
-from syncd.sync.gathering import ADDITIONS, Gathered, Gatherer
+from syncd.sync.gathering import Gathered, Gatherer, Walk
 from syncd.sync.ignoring import IgnoreRules
 from syncd.sync.observe import Observation, Observer
 from syncd.sync.opening import Opened, open_pair, rules_of
@@ -70,7 +71,7 @@ class Cycle:
         self._opened = Opened()
         self._position = 0
         self._again: list[DirtyPath] = []
-        self._additions: list[bytes] = []
+        self._walks: list[Walk] = []
         self._reconciles_all = False
         self._moves_are_stuck = False
 
@@ -91,7 +92,7 @@ class Cycle:
         self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
         await self._ignoring.load()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
-        self._again, self._additions = [], []
+        self._again, self._walks = [], []
         self._reconciles_all = self._opened.rules_changed or self._opened.is_first_sync
 
     async def check_roots(self) -> None:
@@ -173,7 +174,7 @@ class Cycle:
             if is_settled or report.is_stopped:
                 break
             idle_rounds = 0 if report.done > done_before else idle_rounds + 1
-            if (report.rounds >= MAX_ROUNDS and not self._additions) or idle_rounds >= QUIET_ROUNDS:
+            if (report.rounds >= MAX_ROUNDS and not self._walks) or idle_rounds >= QUIET_ROUNDS:
                 report.is_complete = False
                 break
         await self._finish(report)
@@ -186,7 +187,7 @@ class Cycle:
         if is_first:
             await self._observe_again(now_ns, retries_all)
         scope = await self._scope(now_ns if is_first else None, retries_all and is_first)
-        if not scope:
+        if not scope and not self._walks:
             self._position = await self.database.read(feed.head)
             if report.rounds == 1:
                 self.hold = None
@@ -194,19 +195,39 @@ class Cycle:
         rules = self._rules(now_ns, await self.database.read(choices.choices))
         if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
             return False
-        gathered = await self._gatherer.gather(scope, rules)
+        gathered = await self._gather(scope, rules)
         plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
         plan = await self._guard(plan, report, now_ns)
-        await self._store_verdicts(gathered, plan, scope, report, now_ns)
+        is_whole = bool(scope) and not gathered.is_partial
+        await self._store_verdicts(gathered, plan, scope if is_whole else (), report, now_ns)
         tally = await self._execute(plan, report, stop)
         if tally.is_stopped:
-            self._again = list(scope)
+            # A walk that was broken off begins anew.
+            self._reconciles_all |= bool(self._walks or gathered.is_partial)
+            self._again, self._walks = list(scope), []
             return False
         self._position = await self.database.read(feed.head)
         self._reconciles_all = self._moves_are_stuck = False
-        self._additions += gathered.rest
+        self._walks = gathered.walks
+        self._again += [DirtyPath(path, is_deep=False) for path in gathered.later]
         await self._look_again(tally, gathered)
-        return not self._again and not self._additions and not plan.actions
+        await self._wait_for_others(plan, tally, now_ns)
+        return not self._again and not self._walks and not plan.actions
+
+    async def _wait_for_others(self, plan: Plan, tally: Tally, now_ns: int) -> None:
+        """Remember what was blocked by another path; ask again whenever something was done."""
+        blocked = [path for path, reason in plan.left if reason is Reason.BLOCKED]
+        if blocked:
+            await self.database.write(pending.put_blocked, blocked, now_ns)
+        if tally.done:
+            waiting = await self.database.read(pending.blocked)
+            self._again += [DirtyPath(path, is_deep=False) for path in waiting]
+
+    async def _gather(self, scope: Sequence[DirtyPath], rules: Rules) -> Gathered:
+        """Outcomes of the scope, or the next window of a walk that an earlier round began."""
+        if self._walks:
+            return await self._gatherer.resume(self._walks, rules)
+        return await self._gatherer.gather(scope, rules)
 
     async def _observe_again(self, now_ns: int, retries_all: bool) -> None:
         """Scan what could not be observed the last time, once it is due."""
@@ -218,19 +239,18 @@ class Cycle:
 
     async def _scope(self, retry_at_ns: int | None, retries_all: bool) -> list[DirtyPath]:
         """What the feed names since the position, what is due again, what the last round left."""
+        if self._walks:
+            return []
         if self._reconciles_all:
-            self._again, self._additions = [], []
+            self._again = []
             return [DirtyPath(b"", is_deep=True)]
         named = await self.database.read(dirty.dirty, self._position, retry_at_ns, retries_all)
         if retry_at_ns is not None:
             await self.database.write(pending.postpone, retry_at_ns)
             # A hold is judged as a whole: everything that is held is looked at again in every cycle.
             named = await self.database.read(bookkeeping.with_held, named)
-        window, self._additions = self._additions[:ADDITIONS], self._additions[ADDITIONS:]
         again, self._again = self._again, []
-        if not window and not again:
-            return named
-        return dirty.merge([*named, *again, *(DirtyPath(path, is_deep=False) for path in window)])
+        return dirty.merge([*named, *again]) if again else named
 
     async def _move_directories(
         self, scope: Sequence[DirtyPath], rules: Rules, report: Report, stop: Callable[[], bool]
@@ -310,15 +330,17 @@ class Cycle:
             if filled and not seen.changed:
                 # What keeps them is not synchronised (or too fresh to be seen): later, not at once.
                 now_ns = self.world.clock.now_ns()
-                await self.database.write(bookkeeping.store_not_empty, side, filled, now_ns)
-                stale = [path for path in stale if path not in tally.filled[side]]
+                kept = await self.database.write(bookkeeping.store_not_empty, side, filled, now_ns)
+                stale = [path for path in stale if path not in kept]
             self._again += [DirtyPath(path, is_deep=False) for path in stale]
+        if tally.may_change_rules and await self._reload_ignore_rules():
+            await self.observe_all()
 
     async def _finish(self, report: Report) -> None:
         """Acknowledge the feed up to what was reconciled to the end; the first sync ends when nothing waits."""
         self.progress.phase = ""
         await self._gate.conclude(report.hold)
-        if report.is_stopped or self._again or self._additions or self._reconciles_all:
+        if report.is_stopped or self._again or self._walks or self._reconciles_all:
             return
         first_done = self._opened.is_first_sync and report.hold is None
         if await self.database.read(feed.acked, bookkeeping.READER) == self._position and not first_done:

@@ -12,7 +12,19 @@ import anyio
 import msgspec
 
 from syncd.core import path as paths
-from syncd.core.action import Action, Done, Failed, Level, Move, Put, RemoveDirectory, Result, SetMode, Stale
+from syncd.core.action import (
+    Action,
+    Delete,
+    Done,
+    Failed,
+    Level,
+    Move,
+    Put,
+    RemoveDirectory,
+    Result,
+    SetMode,
+    Stale,
+)
 from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import unpack
@@ -44,6 +56,8 @@ class Tally(msgspec.Struct):
     moved: list[bytes] = msgspec.field(default_factory=list)
     half_done: list[bytes] = msgspec.field(default_factory=list)
     """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
+    may_change_rules: bool = False
+    """An ignore file, or a directory that may hold one, has changed its content or its name."""
     is_stopped: bool = False
 
 
@@ -188,7 +202,8 @@ class Executor:
         for result in outcome:
             action = result.action
             if isinstance(result, Failed):
-                pending.put(db, action.path, action.side, result.reason, result.detail, now_ns)
+                for path in (action.path, action.to) if isinstance(action, Move) else (action.path,):
+                    pending.put(db, path, action.side, result.reason, result.detail, now_ns)
             elif isinstance(result, Stale) and result.kept is not None:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
             elif isinstance(result, Done) and (record := self._record_of(result, now_ns)) is not None:
@@ -214,6 +229,7 @@ class Executor:
             self._progress.done += 1
             if isinstance(result, Done):
                 tally.done += 1
+                tally.may_change_rules |= concerns_rules(action)
                 if isinstance(action, Move):
                     tally.moved += [action.path, action.to]
                 elif isinstance(action, SetMode):
@@ -235,6 +251,14 @@ class Executor:
                 tally.stale[action.side].add(action.to)
             tally.stale[Side.SOURCE].update(result.source_paths)
             tally.stale[Side.DESTINATION].update(result.destination_paths)
+
+
+def concerns_rules(action: Action) -> bool:
+    """May an ignore file have come, gone or changed by it?"""
+    if isinstance(action, Move):
+        is_rules = paths.IGNORE_FILE in (paths.name(action.path), paths.name(action.to))
+        return is_rules or action.expect.kind is Kind.DIRECTORY
+    return isinstance(action, Put | Delete) and paths.name(action.path) == paths.IGNORE_FILE
 
 
 def wanted_hints(actions: Sequence[Action]) -> list[tuple[Side, bytes]]:

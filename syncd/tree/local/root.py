@@ -33,8 +33,15 @@ class Control:
         self.cookies = _make_directory(self.fd, COOKIES)
 
     def close(self) -> None:
-        for descriptor in (self.cookies, self.in_flight, self.trash, self.stage, self.fd):
+        for descriptor in self._all():
             sc.close(descriptor)
+
+    def is_removed(self) -> bool:
+        """Has a user removed one of them?"""
+        return any(sc.fstat(descriptor).st_nlink == 0 for descriptor in self._all())
+
+    def _all(self) -> tuple[int, ...]:
+        return self.cookies, self.in_flight, self.trash, self.stage, self.fd
 
 
 class Root:
@@ -117,6 +124,10 @@ class Root:
                 return RootProblem(Reason.ROOT_CHANGED, "its marker is gone")
         finally:
             sc.close(descriptor)
+        with self._lock:
+            is_removed = self._control is not None and self._control.is_removed()
+        if is_removed:
+            self.release()
         return None
 
     def now_ns(self) -> int:
