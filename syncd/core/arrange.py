@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from syncd.core.conflict import decide, kind_of
-from syncd.core.entry import Kind, Side
+from syncd.core.entry import SIDES, Kind, Side
 from syncd.core.move import MoveOutcome
 from syncd.core.path import ancestors, is_beneath
 from syncd.core.reason import Reason
@@ -79,7 +79,7 @@ def _resolve_winners(by_path: dict[bytes, Outcome], rules: Rules) -> None:
     for path, outcome in by_path.items():
         if outcome.verb is not Verb.CONFLICT or outcome.side is None:
             continue
-        kinds = {is_present_directory(outcome.state, side) for side in Side}
+        kinds = {is_present_directory(outcome.state, side) for side in SIDES}
         if len(kinds) == 2 and not decide(outcome.state, rules).keeps_both:
             by_path[path] = place(outcome.state, outcome.side, rules, Reason.FIRST_SYNC_WINS)
 
@@ -173,7 +173,7 @@ def _holders(
     found: dict[tuple[Side, bytes], Reason] = {}
     for path in sorted(by_path, key=order_key):
         outcome = by_path[path]
-        for side in Side:
+        for side in SIDES:
             if outcome.state.at(side) is None or removed_side(outcome) is side:
                 continue
             for above in ancestors(path):

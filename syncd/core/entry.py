@@ -25,6 +25,10 @@ class Side(enum.IntEnum):
         return self.name.lower()
 
 
+SIDES = (Side.SOURCE, Side.DESTINATION)
+"""Both sides; quicker to go through than the enumeration."""
+
+
 class Kind(enum.StrEnum):
     """The kind of a path. `SPECIAL` is a socket, pipe or device: seen, never synchronised."""
 

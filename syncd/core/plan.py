@@ -22,7 +22,7 @@ from syncd.core.action import (
 from syncd.core.arrange import Arranged, arrange, order_key
 from syncd.core.change import masked_into, with_mode
 from syncd.core.conflict import ConflictRecord, conflict_name, decide, draft, kind_of
-from syncd.core.entry import Entry, Kind, Side
+from syncd.core.entry import SIDES, Entry, Kind, Side
 from syncd.core.move import MoveOutcome, in_sequence
 from syncd.core.path import ancestors, join, name, parent
 from syncd.core.reason import Reason
@@ -271,7 +271,7 @@ class _Builder:
 
         def is_taken(candidate: bytes) -> bool:
             full = join(above, candidate)
-            return full in self._named or any(self._taken(side, full) for side in Side)
+            return full in self._named or any(self._taken(side, full) for side in SIDES)
 
         stamp = moved.mtime_ns or self._rules.now_ns
         copy = join(above, conflict_name(name(path), stamp, self._rules.host, is_taken))

@@ -119,18 +119,19 @@ def _gone(state: PathState) -> Outcome:
 
 def _untouchable(state: PathState) -> Outcome | None:
     """Special files, sides that could not be listed, directories that live for ignored content only."""
-    for side in Side:
-        entry = state.at(side)
-        if entry is not None and entry.kind is Kind.SPECIAL:
-            return leave(state, Reason.SPECIAL_FILE)
-    for side in Side:
-        if state.at(side) is None and state.is_unknown(side):
-            is_nothing = state.base is None and state.at(side.other) is None
-            return _gone(state) if is_nothing else leave(state, Reason.UNREADABLE)
-    for side in Side:
-        if state.at(side) is not None and state.at(side.other) is None and state.holds_only_ignored(side):
-            verb = Verb.LEAVE if state.base is None else Verb.FORGET
-            return Outcome(state, verb, reason=Reason.KEPT_FOR_IGNORED)
+    source, destination = state.source, state.destination
+    if (source is not None and source.kind is Kind.SPECIAL) or (
+        destination is not None and destination.kind is Kind.SPECIAL
+    ):
+        return leave(state, Reason.SPECIAL_FILE)
+    if (source is None and state.source_unknown) or (destination is None and state.destination_unknown):
+        is_nothing = state.base is None and source is None and destination is None
+        return _gone(state) if is_nothing else leave(state, Reason.UNREADABLE)
+    if (destination is None and state.source_only_ignored) or (
+        source is None and state.destination_only_ignored
+    ):
+        verb = Verb.LEAVE if state.base is None else Verb.FORGET
+        return Outcome(state, verb, reason=Reason.KEPT_FOR_IGNORED)
     return None
 
 

@@ -40,7 +40,7 @@ class Database:
         """For `open` and `read_only`."""
         self.path = path
         self.was_clean = True
-        """Was the data base sealed when it was opened? Otherwise what it says is checked again."""
+        """Was the data base sealed when it was opened (or new)? Otherwise what it says is checked again."""
         self._driver = driver
         self._lock = anyio.Lock()
         self._is_read_only = is_read_only
@@ -67,9 +67,10 @@ class Database:
         database = cls(opened, path)
         try:
             with mapping_errors():
-                await opened.run(lambda db: migrate(db, path, steps, epoch))
+                is_new = await opened.run(lambda db: migrate(db, path, steps, epoch))
                 if path is not None:
-                    database.was_clean = await opened.run(lambda db: seal.break_seal(db, path))
+                    was_sealed = await opened.run(lambda db: seal.break_seal(db, path))
+                    database.was_clean = was_sealed or is_new
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await opened.close()

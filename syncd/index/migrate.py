@@ -47,8 +47,9 @@ def load_migrations(schema: str) -> tuple[Migration, ...]:
 
 def migrate(
     db: sqlite3.Connection, path: Path | None, steps: Sequence[Migration], epoch: Callable[[], str]
-) -> None:
-    """Bring the data base to the last of `steps`; set the pragmas of a writing connection."""
+) -> bool:
+    """Bring the data base to the last of `steps`; set the pragmas of a writing connection. True when it was
+    made just now."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     _refuse_newer(db, path, version, steps)
     db.execute("PRAGMA journal_mode = WAL")
@@ -61,6 +62,7 @@ def migrate(
         _apply(db, step)
     if not version:
         db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (epoch().encode(),))
+    return not version
 
 
 def _refuse_newer(

@@ -362,7 +362,8 @@ class Cycle:
             policy=settings.policy,
             initial=settings.initial or Initial.MERGE,
             is_first_sync=self._opened.is_first_sync and not self._opened.is_state_lost,
-            compares_content=settings.compares_content,
+            # Later on, equal stamps are two edits within one tick of the clock: they are read.
+            compares_content=settings.compares_content or not self._opened.is_first_sync,
             pulls_destination_changes=settings.pulls_destination_changes,
             mode_mask=mask,
             now_ns=now_ns,

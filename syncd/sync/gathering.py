@@ -22,16 +22,25 @@ from syncd.sync.settings import BOTH, Progress, World
 from syncd.tree.port import Digested, Tree
 
 PAGE = 2000
-ADDITIONS = 20_000
-"""Plain additions that are planned at once."""
+WINDOW = 20_000
+"""Plain additions and adoptions that are planned at once."""
 DIGESTS = 256
 
 
+class Walk(msgspec.Struct, frozen=True):
+    """A subtree to reconcile, from `after` on (None: from its beginning)."""
+
+    root: bytes
+    after: bytes | None = None
+
+
 class Gathered(msgspec.Struct):
-    """Outcomes with work or a verdict worth keeping. `rest` are plain additions left for later rounds."""
+    """Outcomes with work or a verdict worth keeping. `later` and `walks` are what the window left: paths and
+    subtrees for the rounds that follow."""
 
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
-    rest: list[bytes] = msgspec.field(default_factory=list)
+    later: list[bytes] = msgspec.field(default_factory=list)
+    walks: list[Walk] = msgspec.field(default_factory=list)
     stale: dict[Side, set[bytes]] = msgspec.field(
         default_factory=lambda: {Side.SOURCE: set(), Side.DESTINATION: set()}
     )
@@ -39,6 +48,16 @@ class Gathered(msgspec.Struct):
     """Paths whose content must be read before anything can be said, and could not be read now."""
     additions: int = 0
     seen: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Has the window of plain additions been filled?"""
+        return self.additions >= WINDOW
+
+    @property
+    def is_partial(self) -> bool:
+        """Is anything of the scope left for another round?"""
+        return bool(self.walks or self.later)
 
 
 class Gatherer:
@@ -56,30 +75,43 @@ class Gatherer:
         """Outcomes for `dirty` and its ancestors, digests read where they were needed."""
         gathered = Gathered()
         shallow = [item.path for item in dirty if not item.is_deep]
-        for start in range(0, len(shallow), PAGE):
-            chunk = with_ancestors(shallow[start : start + PAGE])
-            outcomes = await self._database.read(reconcile_paths, chunk, rules)
-            await self._keep(gathered, outcomes, rules)
         deep = [item.path for item in dirty if item.is_deep]
+        for start in range(0, len(shallow), PAGE):
+            if gathered.is_full:
+                gathered.later += shallow[start:]
+                break
+            await self._reconcile(gathered, with_ancestors(shallow[start : start + PAGE]), rules)
         if deep:
-            above = with_ancestors(deep, include_self=False)
-            outcomes = await self._database.read(reconcile_paths, above, rules)
-            await self._keep(gathered, outcomes, rules)
-        for root in deep:
-            await self._walk(gathered, root, rules)
+            await self._reconcile(gathered, with_ancestors(deep, include_self=False), rules)
+        await self._walk_all(gathered, [Walk(root) for root in deep], rules)
         return gathered
 
-    async def _walk(self, gathered: Gathered, root: bytes, rules: Rules) -> None:
-        """A whole subtree, page by page; past the window of additions only the rest is collected."""
-        after: bytes | None = None
-        is_first = True
-        while is_first or after is not None:
-            is_first = False
-            page = await self._database.read(reconcile_walk, root, after, PAGE, rules)
+    async def resume(self, walks: Sequence[Walk], rules: Rules) -> Gathered:
+        """The next window of what an earlier one left."""
+        gathered = Gathered()
+        await self._walk_all(gathered, walks, rules)
+        return gathered
+
+    async def _walk_all(self, gathered: Gathered, walks: Sequence[Walk], rules: Rules) -> None:
+        """Subtrees page by page, until the window is full. What deletes, moves or conflicts is then left
+        to the end, when all of it is known."""
+        left = list(walks)
+        while left and not gathered.is_full:
+            walk = left.pop(0)
+            page = await self._database.read(reconcile_walk, walk.root, walk.after, PAGE, rules)
             outcomes, after, count = page
             gathered.seen += count
             self._progress.done = gathered.seen
             await self._keep(gathered, outcomes, rules)
+            if after is not None:
+                left.insert(0, Walk(walk.root, after))
+        gathered.walks = left
+        if gathered.walks or gathered.later:
+            gathered.later += [one.path for one in gathered.outcomes if not is_independent(one)]
+            gathered.outcomes = [one for one in gathered.outcomes if is_independent(one)]
+
+    async def _reconcile(self, gathered: Gathered, wanted: Sequence[bytes], rules: Rules) -> None:
+        await self._keep(gathered, await self._database.read(reconcile_paths, wanted, rules), rules)
 
     async def _keep(self, gathered: Gathered, outcomes: Sequence[Outcome], rules: Rules) -> None:
         wanting = [outcome for outcome in outcomes if outcome.verb is Verb.COMPARE]
@@ -90,13 +122,8 @@ class Gatherer:
             answers = await self._database.read(reconcile_paths, again, rules)
             kept += [outcome for outcome in answers if outcome.verb is not Verb.COMPARE]
             gathered.unread.update(outcome.path for outcome in answers if outcome.verb is Verb.COMPARE)
-        for outcome in kept:
-            if is_plain_addition(outcome):
-                gathered.additions += 1
-                if gathered.additions > ADDITIONS:
-                    gathered.rest.append(outcome.path)
-                    continue
-            gathered.outcomes.append(outcome)
+        gathered.additions += sum(map(is_independent, kept))
+        gathered.outcomes += kept
 
     async def _digest(self, wanting: Sequence[Outcome], gathered: Gathered) -> None:
         """Read the digests that the comparison lacks and store them where the stat still agrees."""
@@ -124,14 +151,12 @@ def lacks_digest(state: PathState, side: Side) -> bool:
     return entry is not None and entry.kind is Kind.FILE and entry.digest is None
 
 
-def is_plain_addition(outcome: Outcome) -> bool:
-    """Nothing at the target, no base, no conflict: it can be done in any order, in any round."""
+def is_independent(outcome: Outcome) -> bool:
+    """May it be done in any order, in any round? A plain addition, or what needs no action at all."""
     state = outcome.state
-    return (
-        outcome.verb in (Verb.PUT, Verb.MKDIR)
-        and state.base is None
-        and (state.source is None or state.destination is None)
-    )
+    if outcome.verb in (Verb.PUT, Verb.MKDIR):
+        return state.base is None and (state.source is None or state.destination is None)
+    return outcome.verb in (Verb.ADOPT, Verb.LEAVE)
 
 
 def reconcile_paths(db: sqlite3.Connection, wanted: Sequence[bytes], rules: Rules) -> list[Outcome]:
