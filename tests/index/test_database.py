@@ -189,6 +189,7 @@ async def test_epoch_is_made_once(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     for _ in range(2):
         database = await Database.open(path, epoch=lambda: "first")
+        assert database.was_clean
         assert await database.read(meta.epoch) == "first"
         await database.close()
         database = await Database.open(path, epoch=lambda: "second")
