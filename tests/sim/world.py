@@ -25,6 +25,8 @@ from tests.sim.people import Person
 
 BOTH = (Side.SOURCE, Side.DESTINATION)
 EPOCH_NS = 1_790_000_000_000_000_000
+MAX_INTRUSIONS = 60
+"""Else edits would make work, and work edits, without end."""
 FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EROFS)
 
 
@@ -143,6 +145,7 @@ class World:
         self.is_rough = True
         self.broken: list[str] = []
         """Invariants that did not hold, with the moment."""
+        self._intrusions_left = MAX_INTRUSIONS
         self._random = random.Random(f"world {seed}")
         self._ids = count(1)
         self.disks = {side: self._make_disk(side) for side in BOTH}
@@ -178,7 +181,8 @@ class World:
     async def pause(self) -> None:
         """An await point of a tree: somebody may edit just now, and it may take a while."""
         rng = self._random
-        if self.is_rough and rng.random() < self.scenario.intrusion:
+        if self.is_rough and self._intrusions_left and rng.random() < self.scenario.intrusion:
+            self._intrusions_left -= 1
             self._intrude(rng.choice(BOTH))
         if rng.random() < 0.1:
             await anyio.sleep(rng.random() * 0.02)
