@@ -177,9 +177,16 @@ def page(
         " a.trash_slot FROM actions a JOIN batches b USING (batch_id)"
         " WHERE (:before IS NULL OR a.action_id < :before)"
         " AND (:path IS NULL OR a.path = :path OR a.other_path = :path"
-        " OR (a.path > :path || x'2f' AND a.path < :path || x'30') OR :path = x'')"
+        " OR (a.path > :first AND a.path < :past) OR :path = x'')"
         " ORDER BY a.action_id DESC LIMIT :limit",
-        {"before": before, "path": beneath, "limit": limit},
+        {
+            "before": before,
+            "path": beneath,
+            # Joined here: SQLite's || makes text of blobs, and no blob is less than a text.
+            "first": (beneath or b"") + b"/",
+            "past": (beneath or b"") + b"0",
+            "limit": limit,
+        },
     )
     return [_history_row(row) for row in rows]
 
@@ -188,5 +195,5 @@ def _history_row(
     row: tuple[int, str, int, int, int, bytes, bytes | None, int, str | None, str | None],
 ) -> HistoryRow:
     entry_id, batch, at_ns, verb, side, path, other, size, trash_batch, slot = row
-    trash = TrashRef(Side(side), trash_batch, slot) if trash_batch is not None and slot is not None else None
+    trash = None if slot is None else TrashRef(Side(side), trash_batch or batch, slot)
     return HistoryRow(entry_id, batch, at_ns, VERBS[verb], Side(side), path, other, size, trash)

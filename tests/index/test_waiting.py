@@ -210,6 +210,34 @@ def test_journal_of_actions(db: DB) -> None:
     assert [action.path for action in history.since(db, 150)] == [b"z", b"y", b"x", b"a"]
 
 
+def test_journal_page_by_page(db: DB) -> None:
+    journal(db)
+    first = history.page(db, 3)
+    assert [row.path for row in first] == [b"z", b"y", b"x"]
+    second = history.page(db, 10, before=first[-1].entry_id)
+    assert [row.path for row in second] == [b"a", b"copy", b"d/f", b"d"]
+    assert second[2].trash == TrashRef(DESTINATION, "one", "slot-1")
+    assert first[2].trash == TrashRef(SOURCE, "another", "slot-2")
+    assert history.page(db, 10, before=second[-1].entry_id) == []
+
+
+@pytest.mark.parametrize(
+    ("beneath", "expected"),
+    [
+        (b"d", [b"d/f", b"d"]),
+        (b"d/f", [b"copy", b"d/f"]),
+        (b"b", [b"a"]),
+        (b"", [b"z", b"y", b"x", b"a", b"copy", b"d/f", b"d"]),
+        (b"none", []),
+    ],
+)
+def test_journal_of_a_subtree(db: DB, beneath: bytes, expected: list[bytes]) -> None:
+    journal(db)
+    history.add(db, "three", 300, [Done(Delete(SOURCE, b"dot", file()), None, None)])
+    found = [row.path for row in history.page(db, 10, beneath=beneath)]
+    assert found == ([b"dot", *expected] if not beneath else expected)
+
+
 def test_deletions_of_the_window(db: DB) -> None:
     journal(db)
     assert history.deleted_since(db, SOURCE, 0) == (1, 3)
