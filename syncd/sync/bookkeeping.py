@@ -4,7 +4,7 @@ Plain functions over a connection, run by `Database.read` and `Database.write`; 
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from syncd.core import path as paths
 from syncd.core.action import Level
@@ -25,6 +25,9 @@ from syncd.sync.settings import BOTH
 
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
+
+TOLD = (Reason.SPECIAL_FILE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY)
+"""Why a path is left alone, where that is worth a note or an issue."""
 
 MAX_VERDICTS = 10_000
 """Unsynchronised names that are judged before a directory is rather moved child by child."""
@@ -61,8 +64,19 @@ def store_verdicts(
     clear_settled(db, seen, unsettled, held)
     if hold is not None:
         pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
+    store_notes(db, plan.left, now_ns)
     settle_conflicts(db, seen, unsettled)
     return fresh
+
+
+def store_notes(db: sqlite3.Connection, left: Sequence[tuple[bytes, Reason]], now_ns: int) -> None:
+    """What stays as it is and is worth telling."""
+    for path, reason in left:
+        if reason not in TOLD:
+            continue
+        row = pending.get(db, path)
+        if row is None or row.reason is not reason:
+            pending.put(db, path, None, reason, "", now_ns)
 
 
 def with_held(db: sqlite3.Connection, named: Sequence[DirtyPath]) -> list[DirtyPath]:
@@ -195,6 +209,25 @@ def store_problems(
     ]
     pending.clear(db, gone)
     return gone
+
+
+def store_unlisted(db: sqlite3.Connection, unknown: Iterable[bytes], now_ns: int) -> None:
+    """Nobody knows what a side holds at these paths: their directories there are to be listed.
+
+    No feed row tells that a directory has been listed at last; this issue does, when it goes.
+    """
+    wanted: dict[bytes, Side] = {}
+    for path in unknown:
+        for side in BOTH:
+            for above in reversed(paths.ancestors(path)):
+                node = nodes.find(db, side, above)
+                if node is not None:
+                    if not node.is_listed:
+                        wanted[above] = side
+                    break
+    for path, side in wanted.items():
+        if pending.get(db, path) is None:
+            pending.put(db, path, side, Reason.PENDING, "not listed yet", now_ns, is_observed=True)
 
 
 def store_not_empty(

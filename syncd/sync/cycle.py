@@ -219,6 +219,9 @@ class Cycle:
         blocked = [path for path, reason in plan.left if reason is Reason.BLOCKED]
         if blocked:
             await self.database.write(pending.put_blocked, blocked, now_ns)
+        unknown = [path for path, reason in plan.left if reason is Reason.UNREADABLE]
+        if unknown:
+            await self.database.write(bookkeeping.store_unlisted, unknown, now_ns)
         if tally.done:
             waiting = await self.database.read(pending.blocked)
             self._again += [DirtyPath(path, is_deep=False) for path in waiting]

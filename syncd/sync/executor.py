@@ -199,6 +199,8 @@ class Executor:
         """Index, base, history, issues and conflict records of a batch, in one transaction."""
         now_ns = self._world.clock.now_ns()
         results.record(db, batch_id, now_ns, outcome)
+        if pending.count(db):
+            pending.clear(db, [result.action.path for result in outcome if isinstance(result, Done)])
         for result in outcome:
             action = result.action
             if isinstance(result, Failed):
