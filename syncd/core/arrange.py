@@ -19,7 +19,7 @@ from syncd.core.reconcile import Outcome, Verb, leave, place
 from syncd.core.rules import Rules
 from syncd.core.state import PathState
 
-_LASTING = {Reason.SPECIAL_FILE, Reason.UNREADABLE, Reason.KEPT_FOR_IGNORED}
+_LASTING = {Reason.SPECIAL_FILE, Reason.UNREADABLE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY}
 """Reasons of a child that explain why its directory stays; any other child only blocks it for now."""
 
 

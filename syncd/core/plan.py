@@ -140,6 +140,8 @@ class _Builder:
                 self._adopt.append((outcome.path, outcome.entry, outcome.is_unverified))
             case Verb.FORGET:
                 self._forget.append(outcome.path)
+                if outcome.reason is Reason.KEPT_FOR_IGNORED:
+                    self._left.append((outcome.path, outcome.reason))
             case Verb.COMPARE:
                 self._compare += [(side, outcome.path) for side in outcome.sides]
             case Verb.LEAVE:

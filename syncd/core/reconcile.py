@@ -91,7 +91,7 @@ def place(state: PathState, side: Side, rules: Rules, reason: Reason, *, is_repo
         return leave(state, reason)
     if here is not None and state.holds_only_ignored(side) and here.kind is not entry.kind:
         # The directory cannot be removed, and its content is invisible: only a person can make room.
-        return leave(state, Reason.KEPT_FOR_IGNORED, is_report=True)
+        return leave(state, Reason.NOT_EMPTY, is_report=True)
     if here is not None and here.kind is entry.kind:
         entry = with_mode(entry, masked_into(here, entry.mode, rules.mode_mask))
     else:

@@ -362,7 +362,7 @@ def test_ignored_content_keeps_a_directory_and_its_parents() -> None:
     ]
     plan = plan_of(states)
     assert tell(plan) == ["DELETE delete S d/f"]
-    assert plan.left == ((b"d", Reason.KEPT_FOR_IGNORED),)
+    assert plan.left == ((b"d", Reason.KEPT_FOR_IGNORED), (b"d/i", Reason.KEPT_FOR_IGNORED))
     assert plan.forget == (b"d/i",)
 
 

@@ -519,7 +519,7 @@ def test_a_directory_with_ignored_content_beside_a_directory_is_an_ordinary_one(
 def test_no_file_takes_the_place_of_ignored_content() -> None:
     replaced = state(directory(), directory(), NEW_D, source_only_ignored=True)
     outcome = reconcile(replaced, rules())
-    assert (say(outcome), outcome.reason) == ("leave, report", Reason.KEPT_FOR_IGNORED)
+    assert (say(outcome), outcome.reason) == ("leave, report", Reason.NOT_EMPTY)
 
 
 # A backup that pulls.
