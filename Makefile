@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 ARGS ?=
 export VENV
+# mkfs and mount stand there; a bare environment may lack it.
+export PATH := $(PATH):/usr/sbin:/sbin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help run test check lint types bench docs lock clean
