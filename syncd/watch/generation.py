@@ -28,6 +28,8 @@ VERIFY_TIMEOUT_S = 10.0
 VERIFY_MISSES = 3
 NAMES_SHORTEST_S = 1.0
 NAMES_LONGEST_S = 30.0
+FRESH_NS = 50_000_000
+"""A change this young may be followed by another with the same time stamp."""
 
 
 class End(enum.Enum):
@@ -102,6 +104,9 @@ class Generation:
         # A lenient start may have skipped directories for want of watches: probe at once.
         self._has_new_directories = is_lenient
         self._has_storm = False
+        self._last: dict[bytes, Signature] = {}
+        self._doubtful: set[bytes] = set()
+        self._comparing = anyio.Lock()
         self._end: End | None = None
         self._over = anyio.Event()
 
@@ -116,13 +121,12 @@ class Generation:
                     await tasks.start(self._pump, pump)
                     is_in_place = pump.failure is None
             # Before the word that all is in place: what changes after it must differ from this.
-            last = {
-                path: await anyio.to_thread.run_sync(signature_blocking, path) for path in self._cover.polled
-            }
+            for path in self._cover.polled:
+                await self._sign(path)
             task_status.started(is_in_place)
             tasks.start_soon(self._check)
             tasks.start_soon(self._extend)
-            tasks.start_soon(self._poll_names, last)
+            tasks.start_soon(self._poll_names)
             await self._over.wait()
             tasks.cancel_scope.cancel()
         return self._end or End.EVENTS_LOST
@@ -133,8 +137,8 @@ class Generation:
         self._over.set()
 
     async def send_cookie(self, timeout_s: float) -> bool | None:
-        """True when it came through; None when none can be sent. Sent again each second: a cookie
-        directory that was just made may not be watched yet."""
+        """True when it came through, and polled directories have told what changed in them; None when none
+        can be sent. Sent again each second: a cookie directory that was just made may not be watched yet."""
         with anyio.move_on_after(timeout_s):
             while True:
                 if not (self._has_cookies or len(self._pumps) == 1) or not self._pumps:
@@ -146,6 +150,8 @@ class Generation:
                         return None
                     with anyio.move_on_after(RESEND_S):
                         await waiter.came.wait()
+                    if waiter.came.is_set():
+                        await self._compare_names()
                         return True
         return False
 
@@ -268,23 +274,41 @@ class Generation:
             self.failure = failure
             self.finish(End.WATCHES)
 
-    async def _poll_names(self, last: dict[bytes, Signature]) -> None:
+    async def _poll_names(self) -> None:
         """Directories that hold names watchfiles cannot speak are compared with themselves now and then."""
         interval_s = NAMES_SHORTEST_S
-        while last:
+        while self._last:
             await anyio.sleep(interval_s)
             began = time.monotonic()
-            for path in last:
-                now = await anyio.to_thread.run_sync(signature_blocking, path)
-                if now == last[path]:
-                    continue
-                grown = {row[0] for row in now} - {row[0] for row in last[path]}
-                last[path] = now
-                self._deliver((Rescan(self._relative(path), Reason.WATCH_UNSUPPORTED),))
-                if any(os.path.isdir(os.path.join(os.fsdecode(path), name)) for name in grown):
-                    self.finish(End.REFRESH)
+            await self._compare_names()
             cost_s = time.monotonic() - began
             interval_s = min(NAMES_LONGEST_S, max(NAMES_SHORTEST_S, cost_s * DUTY))
 
+    async def _sign(self, path: bytes) -> Signature:
+        """Take down what `path` holds now, and whether more may come that looks the same."""
+        self._doubtful.discard(path)
+        taken = self._last[path] = await anyio.to_thread.run_sync(signature_blocking, path)
+        if is_fresh(taken):
+            self._doubtful.add(path)
+        return taken
+
+    async def _compare_names(self) -> None:
+        async with self._comparing:
+            for path, before in list(self._last.items()):
+                is_doubtful = path in self._doubtful
+                now = await self._sign(path)
+                if now == before and not is_doubtful:
+                    continue
+                self._deliver((Rescan(self._relative(path), Reason.WATCH_UNSUPPORTED),))
+                grown = {row[0] for row in now} - {row[0] for row in before}
+                if any(os.path.isdir(os.path.join(os.fsdecode(path), name)) for name in grown):
+                    self.finish(End.REFRESH)
+
     def _relative(self, absolute: bytes) -> bytes:
         return os.path.relpath(absolute, self._root.real) if absolute != self._root.real else b""
+
+
+def is_fresh(signature: Signature) -> bool:
+    """May more have been written since, within one tick of the file system's clock?"""
+    horizon = time.time_ns() - FRESH_NS
+    return any(ctime_ns > horizon for *_, ctime_ns in signature)

@@ -197,6 +197,20 @@ async def test_cookie_goes_through_every_pump(root: bytes) -> None:
         assert {event.path for event in ear.events} >= {b"top", b"d/f"}
 
 
+async def test_cookie_tells_what_changed_in_polled_directories(root: bytes) -> None:
+    """Who waits for the cookie has heard of everything before it: polls are not waited for."""
+    os.mkdir(os.path.join(root, b".syncd"))
+    os.mkdir(os.path.join(root, b"odd"))
+    write(root, b"odd/\xff")
+    watcher = local(root, is_written=True)
+    async with running(watcher) as ear:
+        for content in (b"one", b"two", b"end"):
+            write(root, b"odd/file", content)
+            ear.events.clear()
+            assert await watcher.cookie(PATIENCE_S)
+            assert Rescan(b"odd", Reason.WATCH_UNSUPPORTED) in ear.events
+
+
 async def test_cookie_after_the_control_directory_appears(root: bytes) -> None:
     os.symlink(b".", os.path.join(root, b"link"))
     os.mkdir(os.path.join(root, b"d"))
