@@ -4,7 +4,7 @@ Files are the only desired state. Loading parses everything and reports all prob
 side effects. Blocking: call it from a worker thread inside the daemon.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from syncd.daemon.config_read import (
     RawPair,
     Source,
     Value,
+    closest,
     read_daemon,
     read_defaults,
     read_pairs,
@@ -151,7 +152,7 @@ def _pair(
         value = raw.values.get(side.word)
         given = raw.source.tables["pair"][raw.name]
         if value is None:
-            if side.word not in given:
+            if side.word not in given and not _is_misspelt(side.word, given):
                 problems.append(
                     raw.problem(side.word, f"the pair has no {side.word}", f'add {side.word} = "/PATH"')
                 )
@@ -179,6 +180,11 @@ def _pair(
             )
         )
     return pair
+
+
+def _is_misspelt(word: str, given: Iterable[str]) -> bool:
+    """An unknown key that was meant to be `word` has been told already."""
+    return any(closest(key, PAIR_KEYS) == word for key in given if key not in PAIR_KEYS)
 
 
 def _may_pull(mode: Mode) -> bool:

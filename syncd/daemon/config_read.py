@@ -66,8 +66,13 @@ class RawPair(msgspec.Struct, frozen=True):
 def nearest(word: str, valid: Iterable[str]) -> str:
     """The hint after an unknown key: the likely one, else all of them."""
     words = sorted(valid)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"valid here: {', '.join(words)}"
+    likely = closest(word, words)
+    return f"did you mean {likely!r}?" if likely else f"valid here: {', '.join(words)}"
+
+
+def closest(word: str, valid: Iterable[str]) -> str | None:
+    """The valid word that was probably meant."""
+    return next(iter(difflib.get_close_matches(word, sorted(valid), n=1, cutoff=0.6)), None)
 
 
 def unknown_tables(source: Source) -> Iterator[ConfigProblem]:

@@ -145,6 +145,13 @@ WRONG: dict[str, tuple[str, int, str, str, str]] = {
     # text · line · key · part of the message · part of the hint
     "an unknown key": (PAIR + "colour = 1\n", 4, "pair.documents.colour", "unknown key", "valid here: "),
     "a typo": (PAIR + 'mdoe = "two-way"\n', 4, "pair.documents.mdoe", "unknown key", "'mode'"),
+    "a typo of a root": (
+        '[pair.a]\nsorce = "{root}/a"\ndestination = "{root}/b"',
+        2,
+        "pair.a.sorce",
+        "unknown key",
+        "'source'",
+    ),
     "a typo in an inner table": (
         PAIR + 'trash = { kepe = "3d" }\n',
         4,
