@@ -181,6 +181,7 @@ class Simulation:
         finally:
             life.end()
         if not is_last:
+            world.loop.begin_anew(f"{self.seed} {len(world.trace.lines)}")
             self._fall()
 
     def _crash_window_s(self) -> float:
