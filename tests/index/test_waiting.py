@@ -10,7 +10,8 @@ from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.identity import RootIdentity
 from syncd.core.listing import Child, unpack
 from syncd.core.reason import Reason
-from syncd.index import approvals, conflicts, history, meta, nodes, pending, records
+from syncd.core.rules import Policy
+from syncd.index import approvals, choices, conflicts, history, meta, nodes, pending, records
 from syncd.index.pending import LONGEST_DELAY_NS, PendingRow, PendingSummary, delay_ns
 from tests.index.kit import DESTINATION, DIRECTORY, SOURCE, file
 
@@ -63,6 +64,48 @@ def test_held_paths(db: DB) -> None:
     row = pending.get(db, b"c")
     assert row is not None
     assert (row.is_held, row.since_ns, row.attempts) == (True, 9, 0)
+
+
+def test_postponed_paths_are_never_urgent(db: DB) -> None:
+    pending.put(db, b"f", SOURCE, Reason.IO_ERROR, "", 0)
+    pending.put(db, b"later", SOURCE, Reason.IO_ERROR, "", 50 * S)
+    assert pending.due(db, 10 * S) == [b"f"]
+    pending.postpone(db, 10 * S)
+    assert pending.due(db, 10 * S) == []
+    assert pending.due(db, 10 * S + S) == [b"f"]
+    row = pending.get(db, b"f")
+    assert row is not None
+    assert row.attempts == 1, "it was not even tried"
+
+
+def test_blocked_paths(db: DB) -> None:
+    pending.put(db, b"broken", SOURCE, Reason.IO_ERROR, "why", 0)
+    pending.put_blocked(db, [b"broken", b"child"], 5 * S)
+    assert pending.blocked(db) == [b"child"]
+    row = pending.get(db, b"broken")
+    assert row is not None
+    assert row.detail == "why", "its own reason tells more"
+    pending.postpone(db, 9 * S)
+    row = pending.get(db, b"child")
+    assert row is not None
+    assert row.attempts == 2, "a path that stays blocked is looked at more and more rarely"
+
+
+def test_paths_of_a_held_plan(db: DB) -> None:
+    pending.put_held(db, [(b"a", SOURCE)], Reason.SIDE_EMPTIED, 1)
+    pending.put(db, b"b", SOURCE, Reason.IO_ERROR, "", 1)
+    assert pending.held_paths(db) == [b"a"]
+
+
+def test_choices(db: DB) -> None:
+    assert choices.choices(db) == {}
+    choices.choose(db, b"f\xff", Policy.SOURCE_WINS)
+    choices.choose(db, b"g", Policy.KEEP_BOTH)
+    choices.choose(db, b"g", Policy.NEWEST_WINS)
+    assert choices.choices(db) == {b"f\xff": Policy.SOURCE_WINS, b"g": Policy.NEWEST_WINS}
+    choices.forget(db, b"g")
+    choices.forget(db, b"none")
+    assert choices.choices(db) == {b"f\xff": Policy.SOURCE_WINS}
 
 
 def test_list_and_clear(db: DB) -> None:
