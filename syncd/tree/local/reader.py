@@ -4,10 +4,11 @@ Files are opened beneath the root without following links and without waiting fo
 are looked at before and after they are read.
 """
 
+import contextlib
 import os
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from blake3 import blake3
 
@@ -50,7 +51,11 @@ def digest_descriptor(descriptor: int) -> bytes:
 
 
 class Reader:
-    """Reads one tree from any thread; directories are shared under a lock, for the time of an open."""
+    """Reads one tree from any thread.
+
+    A directory that was opened before may be another one by now. So paths are resolved anew by every call,
+    but for content whose reader verifies what it got: there directories are shared, under a lock.
+    """
 
     def __init__(self, root: Root, *, may_cross: bool, is_case_sensitive: bool = True) -> None:
         self._root = root
@@ -66,26 +71,41 @@ class Reader:
 
     def open_file(self, path: bytes) -> int:
         """A descriptor of a file (or whatever is there, but a link). Raises OSError."""
+        with self._fresh() as directories:
+            return _open_in(directories, path)
+
+    def open_known(self, path: bytes) -> int:
+        """As `open_file`, but perhaps of a directory that has moved meanwhile. `release` when it is wrong."""
         parent, name = split(path)
         with self._lock:
-            return sc.open(name, sc.READ_FILE, dir_fd=self._directory(parent))
+            try:
+                return sc.open(name, sc.READ_FILE, dir_fd=self._directory(parent))
+            except (FileNotFoundError, NotADirectoryError):
+                self._drop()
+                return sc.open(name, sc.READ_FILE, dir_fd=self._directory(parent))
 
     def read_link(self, path: bytes) -> bytes:
         parent, name = split(path)
-        with self._lock:
-            return sc.readlink(name, dir_fd=self._directory(parent))
+        with self._fresh() as directories:
+            return sc.readlink(name, dir_fd=directories.get(parent))
 
-    def look(self, paths: Sequence[bytes], racy_after_ns: int) -> list[Look]:
+    @contextlib.contextmanager
+    def _fresh(self) -> Iterator[Directories]:
+        """Directories as they are now."""
         with self._root.use() as root:
             directories = Directories(root, may_cross=self._may_cross)
             try:
-                return [self._look(directories, root, path, racy_after_ns) for path in paths]
+                yield directories
             finally:
                 directories.close()
 
+    def look(self, paths: Sequence[bytes], racy_after_ns: int) -> list[Look]:
+        with self._root.use() as root, self._fresh() as directories:
+            return [self._look(directories, root, path, racy_after_ns) for path in paths]
+
     def digest(self, paths: Sequence[bytes]) -> list[Digested]:
-        with self._root.use():
-            return [self._digest(path) for path in paths]
+        with self._fresh() as directories:
+            return [_digest(directories, path) for path in paths]
 
     def read_small(self, path: bytes, limit: int) -> bytes | None:
         """A whole file of at most `limit` bytes; None when there is no such file."""
@@ -144,25 +164,31 @@ class Reader:
         child = Child(name, kind, found.st_mode & 0o777, hint_of(found))
         return Look(path, child, racy_after_ns=racy_after_ns)
 
-    def _digest(self, path: bytes) -> Digested:
-        try:
-            descriptor = self.open_file(path)
-        except OSError as error:
-            reason = judge(error, is_read=True).reason or Reason.CHANGING
-            return Digested(path, None, None, reason, text(error))
-        try:
-            before = sc.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                return Digested(path, None, None, Reason.SPECIAL_FILE, "not a regular file")
-            digest = digest_descriptor(descriptor)
-            if not same_file(before, sc.fstat(descriptor)):
-                return Digested(path, None, None, Reason.CHANGING, "changed while it was read")
-        except OSError as error:
-            reason = judge(error, is_read=True).reason or Reason.CHANGING
-            return Digested(path, None, None, reason, text(error))
-        finally:
-            sc.close(descriptor)
-        return Digested(path, digest, hint_of(before))
+
+def _open_in(directories: Directories, path: bytes) -> int:
+    parent, name = split(path)
+    return sc.open(name, sc.READ_FILE, dir_fd=directories.get(parent))
+
+
+def _digest(directories: Directories, path: bytes) -> Digested:
+    try:
+        descriptor = _open_in(directories, path)
+    except OSError as error:
+        reason = judge(error, is_read=True).reason or Reason.CHANGING
+        return Digested(path, None, None, reason, text(error))
+    try:
+        before = sc.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            return Digested(path, None, None, Reason.SPECIAL_FILE, "not a regular file")
+        digest = digest_descriptor(descriptor)
+        if not same_file(before, sc.fstat(descriptor)):
+            return Digested(path, None, None, Reason.CHANGING, "changed while it was read")
+    except OSError as error:
+        reason = judge(error, is_read=True).reason or Reason.CHANGING
+        return Digested(path, None, None, reason, text(error))
+    finally:
+        sc.close(descriptor)
+    return Digested(path, digest, hint_of(before))
 
 
 class LocalContent:
@@ -179,7 +205,7 @@ class LocalContent:
 
     def open_blocking(self) -> int:
         try:
-            descriptor = self._reader.open_file(self._path)
+            descriptor = self._reader.open_known(self._path)
         except OSError as error:
             raise_read_error(error, self._path)
         try:
@@ -187,6 +213,7 @@ class LocalContent:
             self._check_expected(self._before)
         except BaseException:
             sc.close(descriptor)
+            self._reader.release()
             raise
         return descriptor
 
