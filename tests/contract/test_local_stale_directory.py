@@ -74,7 +74,7 @@ async def test_link_target_is_of_the_link_that_is_there_now(kit: Kit) -> None:
 
 async def test_small_file_is_the_one_that_is_there_now(kit: Kit) -> None:
     kit.write(b"d/f", b"before", root=kit.a)
-    assert await kit.source.read_small(b"d/f", 100) == b"before"
+    assert await kit.source.read_file(b"d/f", 100) == b"before"
     move_away(kit)
     kit.write(b"d/f", b"after", root=kit.a)
-    assert await kit.source.read_small(b"d/f", 100) == b"after"
+    assert await kit.source.read_file(b"d/f", 100) == b"after"
