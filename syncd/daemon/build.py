@@ -22,6 +22,7 @@ from syncd.core.reason import Reason
 from syncd.daemon.config import PairConfig
 from syncd.daemon.pair import Pair, Timing
 from syncd.daemon.paths import pair_state_dir
+from syncd.daemon.review import review
 from syncd.index.database import Database
 from syncd.sync.cycle import Cycle
 from syncd.sync.settings import BOTH, PairSettings, Publish, World
@@ -171,5 +172,6 @@ async def build_pair(
                 timing,
                 world,
                 scan_slot,
+                review=lambda: review(config, cycle),
                 is_paused=config.paused or state.is_paused,
             )

@@ -9,21 +9,18 @@ from pathlib import Path
 import msgspec
 
 from syncd.core.action import Action
-from syncd.core.entry import Side
 from syncd.core.error import NeedsUser, SyncdError
 from syncd.core.guard import Hold
-from syncd.core.mode import Mode
 from syncd.core.reason import Reason
 from syncd.daemon.build import PairState, SystemClock, new_id, open_cycle, settings_of, trees_of
 from syncd.daemon.config import PairConfig
 from syncd.daemon.overview import Overview, overview
+from syncd.daemon.review import review
 from syncd.index.database import Database
 from syncd.sync.cycle import Cycle, Report
 from syncd.sync.rehearsal import Rehearsal
 from syncd.sync.settings import BOTH, Progress, Publish, World
 
-RISK_RATIO = 2
-RISK_FILES = 10
 ATTEMPTS = 3
 """Passes over trees that change while they are synchronised."""
 
@@ -74,7 +71,7 @@ async def sync_once(
             show(cycle.progress)
             await cycle.open()
             await cycle.observe_all()
-            warning = await risk(config, cycle)
+            warning = await review(config, cycle)
             if warning:
                 publish("pair.risk_found", None, detail=warning)
             total = Report()
@@ -100,9 +97,7 @@ async def rehearse(config: PairConfig, state_dir: Path, *, approves_holds: bool 
         return await rehearse_on(config, copy, state_dir, approves_holds=approves_holds)
 
 
-async def rehearse_on(
-    config: PairConfig, copy: Path, state_dir: Path, *, approves_holds: bool
-) -> Rehearsed:
+async def rehearse_on(config: PairConfig, copy: Path, state_dir: Path, *, approves_holds: bool) -> Rehearsed:
     """Run the engine over a copy of the index and trees that only pretend."""
     done: list[Action] = []
     world = World(clock=SystemClock(), new_id=new_id, publish=ignore_event)
@@ -114,7 +109,7 @@ async def rehearse_on(
         try:
             await cycle.open()
             await cycle.observe_all()
-            warning = await risk(config, cycle)
+            warning = await review(config, cycle)
             report = await cycle.synchronise(lambda: False, retries_all=True)
             return Rehearsed(tuple(done), report.hold, warning)
         finally:
@@ -142,24 +137,3 @@ def copy_database(original: Path, copy: Path) -> None:
     finally:
         target.close()
         source.close()
-
-
-async def risk(config: PairConfig, cycle: Cycle) -> str:
-    """The risk review of a first run (semantics, 'First sync'): the warning, or nothing."""
-    is_mirror = config.mode.is_mirror
-    if not cycle.is_first_sync or not (is_mirror or (config.mode is Mode.TWO_WAY and config.initial is None)):
-        return ""
-    totals = await cycle.totals()
-    files = {side: totals[side][0] for side in BOTH}
-    larger = max(BOTH, key=lambda side: files[side])
-    if files[larger] <= RISK_FILES or files[larger] <= RISK_RATIO * files[larger.other]:
-        return ""
-    counts = f"the source has {files[Side.SOURCE]} files, the destination {files[Side.DESTINATION]}"
-    if is_mirror:
-        if larger is config.mode.authority:
-            return ""
-        return f"{counts}; this mirror deletes what only the {larger.word} has"
-    return (
-        f"{counts}; both are merged and nothing is deleted"
-        f" (initial = {larger.word}-wins would make the {larger.word} authoritative)"
-    )

@@ -61,6 +61,7 @@ class Pair:
         world: World,
         scan_slot: Callable[[], AbstractAsyncContextManager[object]],
         *,
+        review: Callable[[], Awaitable[str]] | None = None,
         is_paused: bool = False,
         adopts: bool = False,
     ) -> None:
@@ -78,6 +79,7 @@ class Pair:
         self._pulse: tuple[object, ...] = ()
         self._pulse_at_ns = 0
         self._make_watchers = make_watchers
+        self._review = review
         self._watching: anyio.CancelScope | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
         self._timing = timing
@@ -314,6 +316,7 @@ class Pair:
             if self._rescan_at_ns is not None and now >= self._rescan_at_ns:
                 demand.scans_all = True
             await self._observe(demand, now)
+            await self._warn()
             self._enter(LifecycleEvent.WORK_FOUND)
             report = await self.cycle.synchronise(self._should_stop, retries_all=demand.retries_all)
         except BaseException:
@@ -327,6 +330,14 @@ class Pair:
             self._attention.put_off(demand, self._world.clock.monotonic_ns() + AGAIN_NS)
         else:
             demand.finish()
+
+    async def _warn(self) -> None:
+        """Once, between the first observation and the first change: is one side far larger?"""
+        warning = "" if self._review is None else await self._review()
+        self._review = None
+        if warning:
+            self._world.publish("pair.risk_found", None, detail=warning)
+            log.warning("pair.risk_found", pair=self.name, detail=warning)
 
     async def _observe(self, demand: Demand, now: int) -> None:
         """Everything that is due: a whole scan, or what events and requests named."""
@@ -354,7 +365,9 @@ class Pair:
         self._schedule_rescan()
         for side, one in seen.items():
             # The watcher is older than the first scan: only a later one can meet half-made directories.
-            self._follow_up(side, one if self._has_scanned else msgspec.structs.replace(one, new_directories=()), ())
+            self._follow_up(
+                side, one if self._has_scanned else msgspec.structs.replace(one, new_directories=()), ()
+            )
         self._has_scanned = True
         await self.cycle.expire_trash()
 
