@@ -158,7 +158,9 @@ class Side:
 
     def contents(self) -> set[bytes]:
         """Every content here, visible or kept."""
-        return {found.data for found in survey(self.root).values() if found.data}
+        found = survey(self.root)
+        found.pop(CONTROL + b"/marker", None)
+        return {one.data for one in found.values() if one.data}
 
 
 class Case:
