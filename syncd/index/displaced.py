@@ -12,7 +12,7 @@ import msgspec
 
 from syncd.core.entry import Entry, Kind, Side
 from syncd.core.listing import Child, unpack
-from syncd.index import nodes, records
+from syncd.index import base, nodes, records
 from syncd.index.rows import DIRECTORY_CODE, FIRST_NAME, PARKED_PREFIX, signed
 
 _TABLES = """
@@ -30,6 +30,11 @@ _TABLES = """
     CREATE TEMP TABLE IF NOT EXISTS fresh (
         node_id INTEGER PRIMARY KEY, tree INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL, replaced INTEGER NOT NULL DEFAULT 0
+    );
+    -- hidden: a name came up that the rules ignore.
+    CREATE TEMP TABLE IF NOT EXISTS hidden (
+        tree INTEGER NOT NULL, inode INTEGER NOT NULL, is_directory INTEGER NOT NULL, size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL
     );
 """
 _NO_INODE = 0
@@ -55,6 +60,7 @@ def begin(db: sqlite3.Connection, side: Side) -> bool:
             db.execute(statement)
     db.execute("DELETE FROM gone WHERE tree = ?", (int(side),))
     db.execute("DELETE FROM fresh WHERE tree = ?", (int(side),))
+    db.execute("DELETE FROM hidden WHERE tree = ?", (int(side),))
     parked = db.execute(
         "INSERT INTO gone (node_id, tree, parent_id, name, kind, inode, size, mtime_ns)"
         " SELECT node_id, tree, parent_id, name, kind, 0, 0, 0 FROM nodes WHERE parent_id = ? AND name < ?",
@@ -116,6 +122,27 @@ def add_fresh(
         "INSERT INTO fresh VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node_id) DO NOTHING",
         (node_id, int(side), signed(hint.inode), hint.size, hint.mtime_ns, replaced),
     )
+
+
+def hide(db: sqlite3.Connection, side: Side, children: Sequence[Child]) -> None:
+    """Ignored names came up. A missed node with the inode of one was renamed to it, so it was not deleted."""
+    for child in children:
+        hint = child.hint
+        row = (int(side), signed(hint.inode), child.kind is Kind.DIRECTORY, hint.size, hint.mtime_ns)
+        db.execute("INSERT INTO hidden VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _forget_hidden(db: sqlite3.Connection, side: Side, node_id: int) -> None:
+    """The base rows of what was renamed to an ignored name are dropped: that deletes nothing elsewhere."""
+    found = db.execute(
+        "SELECT 1 FROM gone g JOIN hidden h ON h.tree = g.tree AND h.inode = g.inode"
+        " WHERE g.node_id = ? AND g.inode <> 0 AND h.is_directory = (g.kind = ?)"
+        " AND (h.is_directory OR (h.size, h.mtime_ns) = (g.size, g.mtime_ns))",
+        (node_id, DIRECTORY_CODE),
+    ).fetchone()
+    if found is not None:
+        for path in base.paths_of_node(db, side, node_id):
+            base.remove(db, path)
 
 
 def found_again(db: sqlite3.Connection, node_id: int) -> None:
@@ -232,6 +259,7 @@ def remove_missed(db: sqlite3.Connection, side: Side, limit: int) -> int:
     for node_id, parent_id, name, keeps_record in rows:
         node = nodes.get(db, node_id)
         if node is not None and (node.parent_id, node.name) == (parent_id, name):
+            _forget_hidden(db, side, node_id)
             removed += nodes.remove_subtree(db, node_id, limit - removed)
             if nodes.exists(db, node_id):
                 return removed

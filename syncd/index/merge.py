@@ -210,6 +210,8 @@ class Merge:
             self._report_invisible(path)
             if node is not None:
                 self._miss(db, node, old, keeps_record=True)
+            else:
+                self._hide(db, Question(path, here.node_id, old, new, here.racy_after_ns), wanted)
             return
         if node is not None and node.entry.kind is not new.kind:
             self._park(db, node, old)
@@ -220,6 +222,19 @@ class Merge:
         else:
             displaced.found_again(db, node.node_id)
             self._stay(db, here, node, question, wanted)
+
+    def _hide(self, db: sqlite3.Connection, asked: Question, wanted: Wanted) -> None:
+        """A name came up that the rules ignore: what was renamed to it was not deleted."""
+        new, old = asked.new, asked.old
+        if self._is_first or (old is not None and old.hint.inode == new.hint.inode):
+            return
+        if new.kind is not Kind.DIRECTORY:
+            displaced.hide(db, self.side, [new])
+            return
+        candidate = records.find_directory(db, self.side, new.hint.inode)
+        old_path = None if candidate is None else nodes.path_of(db, candidate)
+        if candidate is not None and old_path:
+            wanted.hidden.append(msgspec.structs.replace(asked, candidate=candidate, old_path=old_path))
 
     def _appear(self, db: sqlite3.Connection, here: _Here, asked: Question, wanted: Wanted) -> None:
         new = asked.new
@@ -311,6 +326,8 @@ class Merge:
             parent_id = self._parent_id(db, parent_of(look.path))
             if parent_id is None:
                 if look.child is not None:
+                    if self._is_invisible(look.path, look.child.kind):
+                        self._hide(db, Question(look.path, 0, None, look.child, look.racy_after_ns), wanted)
                     wanted.missing.add(self._topmost_missing(db, look.path))
                 continue
             self._merge_look(db, look, parent_id, wanted)

@@ -50,6 +50,8 @@ class Wanted(msgspec.Struct):
     digests: list[Question] = msgspec.field(default_factory=list)
     links: list[Question] = msgspec.field(default_factory=list)
     arrivals: list[Question] = msgspec.field(default_factory=list)
+    hidden: list[Question] = msgspec.field(default_factory=list)
+    """Ignored directories that came up with the inode of a known one."""
     orphans: list[Listed] = msgspec.field(default_factory=list)
     missing: set[bytes] = msgspec.field(default_factory=set)
     """Directories above looked-at paths that the index does not know."""

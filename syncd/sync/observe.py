@@ -236,6 +236,10 @@ class _Run:
         for some in parts(wanted.arrivals, PATHS_AT_ONCE):
             arrivals = await self._judge_arrivals(some, listings)
             await self._database.write(self.merge.answer_arrivals, some, arrivals)
+        for some in parts(wanted.hidden, PATHS_AT_ONCE):
+            arrivals = await self._judge_arrivals(some, listings)
+            known = [asked.new for asked, one in zip(some, arrivals, strict=True) if one.is_renamed]
+            await self._database.write(displaced.hide, self.merge.side, known)
         for some in parts(wanted.digests, PATHS_AT_ONCE):
             answers = await self._digest([question.path for question in some])
             await self._database.write(self.merge.answer_digests, some, answers)

@@ -6,7 +6,7 @@ import pytest
 
 from syncd.core.entry import Kind, StatHint
 from syncd.core.listing import Child, pack, unpack
-from syncd.index import displaced, feed, nodes, records
+from syncd.index import base, displaced, feed, nodes, records
 from syncd.index.displaced import Rename, consistent
 from tests.index.kit import DESTINATION, SOURCE, paths_of, put
 
@@ -209,6 +209,36 @@ def test_parked_nodes_are_out_of_sight_and_collected_later(db: DB) -> None:
         pass
     assert not nodes.exists(db, node.node_id)
     assert not displaced.begin(db, SOURCE)
+
+
+def share(db: DB, path: str) -> None:
+    node = at(db, path)
+    other = nodes.put(db, DESTINATION, path.encode(), node.entry)
+    base.put(db, path.encode(), node.entry, node.node_id, other)
+
+
+@pytest.mark.parametrize(("inode", "size", "is_kept"), [(7, 1, False), (8, 1, True), (7, 2, True)])
+def test_what_was_renamed_to_an_ignored_name_leaves_no_base(
+    db: DB, inode: int, size: int, is_kept: bool
+) -> None:
+    put(db, SOURCE, "a")
+    share(db, "a")
+    miss(db, "a", 7)
+    displaced.hide(db, SOURCE, [child("a.tmp", inode, size)])
+    assert displaced.remove_missed(db, SOURCE, 10)
+    assert paths_of(db, SOURCE) == {}
+    assert (base.find(db, b"a") is not None) is is_kept
+
+
+def test_a_directory_that_was_renamed_to_an_ignored_name_takes_its_base_along(db: DB) -> None:
+    put(db, SOURCE, "d/", "d/f", "g")
+    for path in ("d", "d/f", "g"):
+        share(db, path)
+    miss(db, "d", 7)
+    displaced.hide(db, SOURCE, [Child(b"d.tmp", Kind.DIRECTORY, 0o755, StatHint(7, 0, 9, 9))])
+    while displaced.remove_missed(db, SOURCE, 1):
+        pass
+    assert [base.find(db, path) is not None for path in (b"d", b"d/f", b"g")] == [False, False, True]
 
 
 def test_sides_are_apart(db: DB) -> None:

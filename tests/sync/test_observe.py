@@ -12,7 +12,7 @@ import pytest
 from syncd.core.entry import Kind, StatHint
 from syncd.core.listing import Child
 from syncd.core.reason import Reason
-from syncd.index import displaced, meta, nodes, records
+from syncd.index import base, displaced, meta, nodes, records
 from syncd.index.database import Database
 from syncd.index.driver import ThreadDriver
 from syncd.index.observed import is_same_directory
@@ -451,6 +451,36 @@ async def test_ignored_names_have_no_nodes(lab: Lab) -> None:
     lab.user.delete(b"src/x.tmp")
     await lab.scan()
     assert not (await lab.tree())[b"src"].has_ignored
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "by_look"),
+    [
+        ("f", "f.tmp", False),
+        ("f", "f.tmp", True),
+        ("d", "d.tmp", False),
+        ("d", "d.tmp", True),
+        ("f", "away.tmp/f", True),
+    ],
+)
+async def test_what_is_renamed_to_an_ignored_name_leaves_no_base(
+    lab: Lab, old: str, new: str, by_look: bool
+) -> None:
+    """The filter section: nothing is deleted at the other side."""
+    await lab.set_rules("*.tmp")
+    for directory in (b"d", b"away.tmp"):
+        lab.user.mkdir(directory)
+    lab.files(f=b"f", d_x=b"x", d_y=b"yy")
+    await lab.scan()
+    for path, node in (await lab.tree()).items():
+        other = await lab.database.write(nodes.put, HERE.other, path, node.entry)
+        await lab.database.write(base.put, path, node.entry, node.node_id, other)
+    lab.user.rename(old.encode(), new.encode())
+    await (lab.look(old.encode(), new.encode()) if by_look else lab.scan())
+    kept = {path for path in (b"f", b"d", b"d/x") if await lab.database.read(base.find, path) is not None}
+    gone = {path for path in (b"f", b"d", b"d/x") if path.split(b"/")[0] == old.encode()}
+    assert kept == {b"f", b"d", b"d/x"} - gone
+    await lab.assert_agrees()
 
 
 async def test_newly_ignored_names_leave_and_come_back(lab: Lab) -> None:
