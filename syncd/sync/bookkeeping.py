@@ -61,12 +61,22 @@ def store_verdicts(
     fresh = [record for record in open_drafts(plan) if conflicts.put(db, record)]
     held = {item.path for item in hold.destructive} if hold is not None else set()
     seen = Reconciled(scope)
+    unsettled = unsettled - settled_by(plan)
     clear_settled(db, seen, unsettled, held)
     if hold is not None:
         pending.put_held(db, [(item.path, item.side) for item in hold.destructive], hold.reason, now_ns)
     store_notes(db, plan.left, now_ns)
     settle_conflicts(db, seen, unsettled)
     return fresh
+
+
+def settled_by(plan: Plan) -> set[bytes]:
+    """Paths that are fine as soon as the plan is written down: no action will say so later."""
+    return {
+        *(path for path, _, _ in plan.adopt),
+        *plan.forget,
+        *(path for path, reason in plan.left if reason is Reason.LEFT_ALONE),
+    }
 
 
 def store_notes(db: sqlite3.Connection, left: Sequence[tuple[bytes, Reason]], now_ns: int) -> None:

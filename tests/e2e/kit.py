@@ -101,6 +101,11 @@ class Daemon:
 
     def start(self, *wrapper: str, env: Mapping[str, str] | None = None) -> None:
         """Start it and return once it answers. `wrapper` is put before the command line (strace …)."""
+        self.launch(*wrapper, env=env)
+        eventually(self._answers, lambda: f"the daemon does not answer:\n{self.tail()}")
+
+    def launch(self, *wrapper: str, env: Mapping[str, str] | None = None) -> None:
+        """Start it and return at once."""
         self.configure()
         command = [*wrapper, *program("syncd"), "run", "-c", str(self.config)]
         command += ["--socket", str(self.socket), "--state-dir", str(self.state_dir)]
@@ -108,7 +113,6 @@ class Daemon:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(self.home, env)
             )
-        eventually(self._answers, lambda: f"the daemon does not answer:\n{self.tail()}")
 
     def _answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:

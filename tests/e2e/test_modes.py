@@ -1,0 +1,337 @@
+"""Every cell of the mode table on real directories, three ways: by events alone, after a restart of the
+daemon with changes made while it was down, and by `syncd sync`.
+
+The rows are in `mode_table.py`. A way runs all its trials once (a daemon serves a few dozen pairs at a time,
+one for each trial); every trial is then a test of what was found.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.e2e.kit import Daemon, Pair, Zygote, contents, snapshot, trash, write
+from tests.e2e.mode_table import DESTINATION_S, OLD_S, SOURCE_S, TRIALS, Edit, End, Record, Trial
+
+WAVE = 30
+"""Pairs served at once: two inotify instances each, and a user has 128."""
+LONG_SETTLE = "20s"
+PATIENCE_S = 20.0
+KEEP = "keep"
+
+
+class Found(msgspec.Struct):
+    """What a trial came to, and what a further sync did to it."""
+
+    end: End
+    trouble: list[str] = msgspec.field(default_factory=list)
+
+
+class Field:
+    """One trial laid out: a pair of directories."""
+
+    def __init__(self, home: Path, number: int, trial: Trial) -> None:
+        self.trial = trial
+        self.pair = Pair(home, f"{number:03}-{re.sub('[^a-z0-9]+', '-', trial.name.lower())}"[:60])
+        self.pair.make()
+        self.found: Found | None = None
+
+    @property
+    def is_two_sided(self) -> bool:
+        return bool(self.trial.at_source and self.trial.at_destination)
+
+    @property
+    def is_waited(self) -> bool:
+        """Edits at both sides of a two-way pair must be seen together: a long settle time and a `wait`,
+        which sends a cookie through both watchers."""
+        return self.trial.mode == "two-way" and self.is_two_sided
+
+    def configured(self, settings: Mapping[str, object], **more: str) -> Pair:
+        self.pair.settings = {**settings, **more}  # type: ignore[dict-item]
+        return self.pair
+
+    def lay(self) -> None:
+        """What is there before the pair is served first."""
+        trial = self.trial
+        if trial.start is None:
+            self._keep(self.pair.source)
+            self._keep(self.pair.destination)
+            self.edit()
+            return
+        root = self.pair.destination if str(trial.before["mode"]).startswith("dest") else self.pair.source
+        if not trial.bare:
+            self._keep(root)
+        for name, text in trial.start.items():
+            if name.endswith("/"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+            elif name.endswith("@"):
+                (root / name[:-1]).symlink_to(text)
+            else:
+                write(root / name, text, mtime_s=OLD_S)
+
+    def _keep(self, root: Path) -> None:
+        write(root / KEEP, KEEP, mtime_s=OLD_S)
+
+    def edit(self) -> None:
+        """The user's changes, at both sides."""
+        make(self.trial.at_source, self.pair.source, SOURCE_S)
+        make(self.trial.at_destination, self.pair.destination, DESTINATION_S)
+
+    def edit_late(self) -> None:
+        make(self.trial.late[0], self.pair.source, SOURCE_S)
+        make(self.trial.late[1], self.pair.destination, DESTINATION_S)
+
+    def look(self, outcome: str, hold: str, records: Sequence[Record]) -> End:
+        """How it stands now, in the words of the table."""
+        modes = {}
+        for name in self.trial.end.modes:
+            modes[name] = (self.pair.source / name).stat().st_mode & 0o7777
+        return End(
+            source=visible(self.pair.source),
+            destination=visible(self.pair.destination),
+            source_trash=kept(self.pair.source),
+            destination_trash=kept(self.pair.destination),
+            records=sorted(records),
+            outcome=outcome,
+            hold=hold,
+            modes=modes,
+        )
+
+    def is_as_expected(self) -> bool:
+        end = self.trial.end
+        return (
+            visible(self.pair.source) == self._with_keep(end.source)
+            and visible(self.pair.destination) == self._with_keep(end.destination)
+            and kept(self.pair.source) == sorted(end.source_trash)
+            and kept(self.pair.destination) == sorted(end.destination_trash)
+        )
+
+    def _with_keep(self, tree: Mapping[str, str]) -> dict[str, str]:
+        return dict(tree) if self.trial.bare else {**tree, KEEP: KEEP}
+
+    def expected(self) -> End:
+        end = self.trial.end
+        return msgspec.structs.replace(
+            end,
+            source=self._with_keep(end.source),
+            destination=self._with_keep(end.destination),
+            source_trash=sorted(end.source_trash),
+            destination_trash=sorted(end.destination_trash),
+            records=sorted(end.records),
+            modes=dict(end.modes),
+        )
+
+    def unequal(self) -> list[str]:
+        """Names that both sides hold alike but for mode bits, or for an mtime that should have travelled."""
+        source, destination = snapshot(self.pair.source), snapshot(self.pair.destination)
+        found = []
+        for path in source.keys() & destination.keys():
+            one, two = source[path], destination[path]
+            if path and (one.kind, one.content) == (two.kind, two.content) and path not in self._own_stamps():
+                if one.mode != two.mode:
+                    found.append(f"mode of {path!r}: {one.mode:o} {two.mode:o}")
+                if one.kind == "file" and one.mtime_ns != two.mtime_ns:
+                    found.append(f"mtime of {path!r}")
+        return found
+
+    def _own_stamps(self) -> set[bytes]:
+        """Files whose bytes were the same at both sides from the start keep their own stamps."""
+        return (
+            {b"f.txt"}
+            if "same bytes" in self.trial.name or "touched" in self.trial.name or "equal" in self.trial.name
+            else set()
+        )
+
+    def stamps(self) -> list[object]:
+        """All that a sync which has nothing to do must leave alone."""
+        return [[snapshot(root), trash(root)] for root in self.pair.roots]
+
+
+def make(edits: Sequence[Edit], root: Path, when_s: float) -> None:
+    for edit in edits:
+        edit(root, when_s)
+
+
+def visible(root: Path) -> dict[str, str]:
+    return contents(root)
+
+
+def kept(root: Path) -> list[str]:
+    return sorted(os.fsdecode(one) for one in trash(root))
+
+
+# The ways.
+
+
+def waves(fields: Sequence[Field]) -> list[Sequence[Field]]:
+    return [fields[start : start + WAVE] for start in range(0, len(fields), WAVE)]
+
+
+def settle_of(field: Field) -> str:
+    return LONG_SETTLE if field.is_waited else "100ms"
+
+
+def by_events(home: Path, fields: Sequence[Field]) -> None:
+    """One daemon; every change is made while it runs. Pairs come and go by reloads of its config."""
+    with Daemon(home, ()) as daemon:
+        for wave in waves(fields):
+            for field in wave:
+                field.lay()
+            daemon.reload([field.configured(field.trial.before, settle=settle_of(field)) for field in wave])
+            daemon.waited()
+            shared = [field for field in wave if field.trial.start is not None]
+            for field in shared:
+                field.edit()
+            daemon.waited(*[field.pair.name for field in shared if field.is_waited])
+            switched = [field for field in wave if field.trial.settings_before is not None]
+            for field in wave:
+                settled = field.is_as_expected if field not in switched else lambda: True
+                await_quiet(daemon, field, settled)
+            if switched:
+                daemon.reload([field.pair for field in wave if field not in switched])
+                for field in switched:
+                    field.edit_late()
+                daemon.reload(
+                    [field.configured(field.trial.settings, settle=settle_of(field)) for field in wave]
+                )
+                daemon.waited(*[field.pair.name for field in switched])
+            collect(daemon, wave)
+
+
+def await_quiet(daemon: Daemon, field: Field, settled: Callable[[], bool]) -> None:
+    """Nothing but events tells the daemon: wait for the end, or give up and let the comparison say why."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        status = daemon.status(field.pair.name)[field.pair.name]
+        if settled() and status.state in ("idle", "held") and not status.lag_s:
+            return
+        time.sleep(0.05)
+
+
+def after_restart(home: Path, fields: Sequence[Field]) -> None:
+    """The daemon is down while the changes are made."""
+    for wave in waves(fields):
+        for field in wave:
+            field.lay()
+        daemon = Daemon(home, [field.configured(field.trial.before) for field in wave])
+        with daemon:
+            daemon.waited()
+        for field in wave:
+            if field.trial.start is not None:
+                field.edit()
+        switched = [field for field in wave if field.trial.settings_before is not None]
+        if switched:
+            with daemon:
+                daemon.waited(*[field.pair.name for field in switched])
+        for field in switched:
+            field.edit_late()
+            field.configured(field.trial.settings)
+        with daemon:
+            daemon.waited()
+            collect(daemon, wave)
+
+
+def collect(daemon: Daemon, wave: Sequence[Field]) -> None:
+    """Look at every pair, let it be scanned and synchronised again, and look whether anything moved."""
+    names = [field.pair.name for field in wave]
+    stands = {pair.name: pair for pair in daemon.waited(*names).pairs}
+    status = daemon.status(*names)
+    before = {}
+    for field in wave:
+        name = field.pair.name
+        hold = status[name].hold
+        records = [
+            (record.path, record.kind, record.state, record.winner) for record in daemon.conflicts(name)
+        ]
+        end = field.look(stands[name].outcome, "" if hold is None else hold.reason, records)
+        field.found = Found(end, field.unequal())
+        before[name] = field.stamps()
+    daemon.rescan(*names)
+    for field in wave:
+        assert field.found is not None
+        if field.stamps() != before[field.pair.name]:
+            field.found.trouble.append("a further sync changed something")
+        if daemon.issues(field.pair.name) and field.found.end.outcome == "synced":
+            field.found.trouble.append(str(daemon.issues(field.pair.name)))
+
+
+OUTCOMES = {0: "synced", 3: "degraded", 5: "held"}
+
+
+def by_command(home: Path, fields: Sequence[Field]) -> None:
+    """`syncd sync`, a process for each run."""
+    with Zygote(home) as zygote:
+        for field in fields:
+            command(zygote, field)
+
+
+def command(zygote: Zygote, field: Field) -> None:
+    trial = field.trial
+    field.lay()
+    told: list[Record] = []
+    if trial.start is not None:
+        first = zygote.sync(field.pair, *options_of(trial.before))
+        assert first.code == 0, first
+        field.edit()
+    if trial.settings_before is not None:
+        zygote.sync(field.pair, *options_of(trial.before))
+        field.edit_late()
+    run = zygote.sync(field.pair, *options_of(trial.settings))
+    said = run.json()
+    told += [(one["path"], one["reason"], "", None) for one in said["conflicts"] + said["reports"]]
+    hold = said["hold"]["reason"] if said["hold"] else ""
+    field.found = Found(field.look(OUTCOMES.get(run.code, f"exit {run.code}"), hold, told), field.unequal())
+    before = field.stamps()
+    again = zygote.sync(field.pair, *options_of(trial.settings))
+    if again.code != run.code or again.json()["done"]:
+        field.found.trouble.append(f"a further sync: {again}")
+    if field.stamps() != before:
+        field.found.trouble.append("a further sync changed something")
+
+
+def options_of(settings: Mapping[str, object]) -> list[str]:
+    options = []
+    for key, value in settings.items():
+        for one in value if isinstance(value, list) else [value]:
+            options += [f"--{key}", str(one)]
+    return options
+
+
+WAYS = {"events": by_events, "restart": after_restart, "command": by_command}
+
+
+def fits(way: str, trial: Trial) -> bool:
+    """`syncd sync` has no option for `pull_destination_changes`."""
+    return way != "command" or "pull_destination_changes" not in trial.settings
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Field]:
+    """All trials of one way, done."""
+    home = tmp_path_factory.mktemp(request.param)
+    trials = [trial for trial in TRIALS if fits(request.param, trial)]
+    fields = {trial.name: Field(home, number, trial) for number, trial in enumerate(trials)}
+    WAYS[request.param](home, list(fields.values()))
+    return fields
+
+
+@pytest.mark.parametrize("name", [trial.name for trial in TRIALS])
+def test_cell(way: dict[str, Field], name: str) -> None:
+    if name not in way:
+        pytest.skip("this way has no such option")
+    field = way[name]
+    assert field.found is not None
+    expected = field.expected()
+    if "command" in str(field.pair.source.parents[2].name):
+        expected = msgspec.structs.replace(expected, records=without_states(expected.records))
+    assert msgspec.to_builtins(field.found.end) == msgspec.to_builtins(expected)
+    assert field.found.trouble == []
+
+
+def without_states(records: Sequence[Record]) -> list[Record]:
+    """What `syncd sync` tells of a conflict."""
+    return [(path, kind, "", None) for path, kind, _, _ in records]
