@@ -186,6 +186,14 @@ def observed(db: sqlite3.Connection, side: Side | None = None) -> list[PendingRo
     return [row for row in rows if side is None or row.side is side]
 
 
+def make_due(db: sqlite3.Connection, paths: Iterable[bytes]) -> None:
+    """What an observation found is over; the paths are to be reconciled at the next chance."""
+    db.executemany(
+        "UPDATE pending SET reason = ?, detail = '', is_observed = 0, next_attempt_ns = 0 WHERE path = ?",
+        [(Reason.PENDING.value, path) for path in paths],
+    )
+
+
 def postpone(db: sqlite3.Connection, now_ns: int) -> None:
     """Whatever is due gets its next attempt later, so that a path that is not even tried is never urgent."""
     rows = db.execute(

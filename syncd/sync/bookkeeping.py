@@ -208,7 +208,8 @@ def store_problems(
     db: sqlite3.Connection, side: Side, seen: Observation, scanned: Sequence[bytes], now_ns: int
 ) -> list[bytes]:
     """Issues that an observation found. Those beneath `scanned` that it did not find are gone; their paths
-    are returned, to be reconciled: what could not be seen may have kept something else from being done."""
+    are returned, to be reconciled: what could not be seen may have kept something else from being done.
+    They stay due until that has happened, whatever becomes of this process."""
     found = {path for path, _, _ in seen.problems}
     for path, reason, detail in seen.problems:
         pending.put(db, path, side, reason, detail, now_ns, is_observed=True)
@@ -217,7 +218,7 @@ def store_problems(
         for row in pending.observed(db, side)
         if row.path not in found and any(paths.is_within(row.path, above) for above in scanned)
     ]
-    pending.clear(db, gone)
+    pending.make_due(db, gone)
     return gone
 
 
@@ -229,12 +230,10 @@ def store_unlisted(db: sqlite3.Connection, unknown: Iterable[bytes], now_ns: int
     wanted: dict[bytes, Side] = {}
     for path in unknown:
         for side in BOTH:
-            for above in reversed(paths.ancestors(path)):
+            for above in paths.ancestors(path):
                 node = nodes.find(db, side, above)
-                if node is not None:
-                    if not node.is_listed:
-                        wanted[above] = side
-                    break
+                if node is not None and not node.is_listed:
+                    wanted[above] = side
     for path, side in wanted.items():
         if pending.get(db, path) is None:
             pending.put(db, path, side, Reason.PENDING, "not listed yet", now_ns, is_observed=True)
