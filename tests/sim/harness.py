@@ -108,6 +108,7 @@ class Life:
             mode=scenario.mode,
             policy=scenario.policy,
             initial=scenario.initial,
+            compares_content=scenario.granularity_ns > 1,
             approves_holds=True,
             host="host",
         )

@@ -156,6 +156,7 @@ class World:
         if self.scenario.starts_filled:
             for person in self.people.values():
                 for _ in range(12):
+                    loop.now_ns += self._random.randrange(1, 3 * 10**9)
                     person.act()
 
     def _make_disk(self, side: Side) -> Disk:
