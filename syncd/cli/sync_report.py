@@ -62,6 +62,8 @@ class Narrator:
             self.conflicts.append((name, str(data.get("reason", ""))))
         elif kind == "path.reported":
             self.reports.append((name, str(data.get("reason", ""))))
+        elif kind == "state.rebuilt":
+            self._out.note(f"the state was damaged and is begun anew: {data.get('detail', '')}")
 
     def follow(self, progress: Progress) -> None:
         self._progress = progress

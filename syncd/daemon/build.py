@@ -23,7 +23,7 @@ from syncd.daemon.config import PairConfig
 from syncd.daemon.pair import Pair, Timing
 from syncd.daemon.paths import pair_state_dir
 from syncd.daemon.review import review
-from syncd.index.database import Database
+from syncd.index.rebuild import open_or_rebuild
 from syncd.sync.cycle import Cycle
 from syncd.sync.settings import BOTH, PairSettings, Publish, World
 from syncd.tree.port import Tree
@@ -110,11 +110,18 @@ class PairState:
 async def open_cycle(
     config: PairConfig, state: PairState, publish: Publish, *, approves_holds: bool = False
 ) -> AsyncIterator[tuple[Cycle, World]]:
-    """The engine of a pair over its own state: opened database, trees not yet opened."""
+    """The engine of a pair over its own state: opened database, trees not yet opened.
+
+    A damaged state is put aside and begun anew, loudly; without a base the pair's next sync is a first one.
+    """
     world = World(clock=SystemClock(), new_id=new_id, publish=publish)
     async with AsyncExitStack() as stack:
-        database = await Database.open(state.directory / "state.db")
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        database, rebuilt = await open_or_rebuild(state.directory / "state.db", stamp=stamp)
         stack.push_async_callback(database.close)
+        if rebuilt is not None:
+            detail = f"{rebuilt.detail}; it was put aside as {rebuilt.aside}"
+            publish("state.rebuilt", None, reason=Reason.STATE_DAMAGED.value, detail=detail)
         trees = trees_of(config, state.state_dir)
         for tree in trees.values():
             stack.push_async_callback(tree.close)
@@ -163,9 +170,8 @@ async def build_pair(
     """A pair that is ready to run. Raises SyncdError when its state cannot be opened."""
     with PairState(state_dir, config.key) as state:
         async with open_cycle(config, state, publish, approves_holds=approves_holds) as (cycle, world):
-            timing = Timing(
-                settle_s=config.settle_s, rescan_s=config.rescan_s, jitter=Random(config.key).random
-            )
+            jitter = Random(config.key).random  # noqa: S311
+            timing = Timing(settle_s=config.settle_s, rescan_s=config.rescan_s, jitter=jitter)
             yield Pair(
                 cycle,
                 lambda: watchers_of(config, cycle.trees),

@@ -9,7 +9,9 @@ from syncd.control.events import EventHub
 from syncd.daemon.config import PairConfig
 from syncd.sync.settings import Publish
 
-WARNINGS = frozenset({"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found"})
+WARNINGS = frozenset(
+    {"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found", "state.rebuilt"}
+)
 NOTABLE = frozenset({"path.reported", "rules.changed"})
 BUSY = frozenset({"starting", "scanning", "syncing", "idle"})
 """States that come and go with every change: for followers, not for the log."""

@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 
 import anyio
+import anyio.to_thread
 
 from syncd.index import seal
 from syncd.index.driver import Driver, ThreadDriver
@@ -110,7 +111,7 @@ class Database:
                 is_complete = path is not None and not self._is_read_only and await self._checkpoint()
                 await self._driver.close()
                 if is_complete and path is not None and not self._is_damaged:
-                    seal.seal(path)
+                    await anyio.to_thread.run_sync(seal.seal, path)
 
     async def _checkpoint(self) -> bool:
         try:

@@ -72,6 +72,15 @@ def set_first_sync_done(db: sqlite3.Connection, done: bool = True) -> None:
     put_int(db, "first_sync_done", int(done))
 
 
+def is_state_lost(db: sqlite3.Connection) -> bool:
+    """Was the base lost, and not made again since? Outlasts restarts while the pair is held for it."""
+    return get_int(db, "state_lost") == 1
+
+
+def set_state_lost(db: sqlite3.Connection, lost: bool) -> None:
+    put_int(db, "state_lost", int(lost))
+
+
 def root_identities(db: sqlite3.Connection) -> dict[Side, RootIdentity]:
     """The roots as they were when they were last opened."""
     found = {}

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import msgspec
 
 from syncd.core.error import TransientError
@@ -44,7 +46,7 @@ async def open_or_rebuild(
     Raises NeedsUser (STATE_NEWER), TransientError (STATE_BUSY, STATE_UNWRITABLE). No connection of this
     process may be open on the file.
     """
-    why = _check(path)
+    why = await anyio.to_thread.run_sync(_check, path)
     if why is None:
         try:
             return await Database.open(path, schema, driver=driver, epoch=epoch), None

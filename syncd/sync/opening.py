@@ -1,5 +1,6 @@
 """Opening a pair: roots verified against what is stored, a first run told from a lost state."""
 
+import sqlite3
 from collections.abc import Mapping
 
 import msgspec
@@ -38,13 +39,20 @@ async def open_pair(
     is_first = not await database.read(meta.is_first_sync_done)
     roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
     in_force = await database.read(meta.rules)
-    await database.write(meta.set_root_identities, identities)
+    is_lost = is_first and (had_marker if not stored else await database.read(meta.is_state_lost))
+    await database.write(remember, identities, is_lost)
     return Opened(
         is_first_sync=is_first,
-        is_state_lost=is_first and not stored and had_marker,
+        is_state_lost=is_lost,
         rules_changed=not is_first
         and (roots_changed or not (in_force or "").startswith(rules_prefix(settings))),
     )
+
+
+def remember(db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool) -> None:
+    """Which roots these are, and that the base of an earlier life is missing: restarts do not forget it."""
+    meta.set_root_identities(db, identities)
+    meta.set_state_lost(db, is_lost)
 
 
 def moved(known: RootIdentity | None, now: RootIdentity) -> bool:
