@@ -62,6 +62,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     from syncd.core.reason import Reason
     from syncd.daemon.app import ConfigSource, run_daemon
     from syncd.daemon.config import ConfigInvalid
+    from syncd.daemon.limits import raise_file_limit
     from syncd.daemon.logging import LogRing, configure_logging
 
     source = ConfigSource(
@@ -75,6 +76,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     ring = LogRing()
     configure_logging(level=config.daemon.log_level, log_format=config.daemon.log_format, ring=ring)
     os.umask(0o077)
+    raise_file_limit()
     try:
         anyio.run(run_daemon, source, config, ring, backend="asyncio")
     except SyncdError as error:
@@ -153,6 +155,7 @@ def schema() -> int:
 def sync(source: str, destination: str, **options: Any) -> int:
     """Bring SOURCE and DESTINATION in sync, and with --watch keep them so."""
     from syncd.daemon.config import ConfigInvalid
+    from syncd.daemon.limits import raise_file_limit
     from syncd.daemon.paths import default_paths
 
     state_dir = _path(options["state_dir"]) or default_paths(is_system=_is_system(), env=os.environ).state_dir
@@ -162,6 +165,7 @@ def sync(source: str, destination: str, **options: Any) -> int:
         _refuse(invalid.problems)
         return Exit.CONFIG
     os.umask(0o077)
+    raise_file_limit()
     out = Output(is_json=options["is_json"])
     if options["dry_run"]:
         return _rehearse(config, state_dir, out, approves=options["yes"])

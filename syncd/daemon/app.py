@@ -15,13 +15,16 @@ import structlog
 
 from syncd.control.events import EventHub
 from syncd.control.listen import Listener, adopt, listen
+from syncd.control.model import StatusParams
 from syncd.control.server import ControlServer
 from syncd.core.error import NeedsUser, SyncdError
 from syncd.core.reason import Reason
+from syncd.daemon import metrics
 from syncd.daemon.backend import DaemonBackend
 from syncd.daemon.build import build_pair
 from syncd.daemon.config import Config, ConfigInvalid, PairConfig, load_config
 from syncd.daemon.config_write import keep_last_good
+from syncd.daemon.hooks import HookRunner
 from syncd.daemon.logging import LogRing
 from syncd.daemon.pair import Pair
 from syncd.daemon.publishing import devices, publisher
@@ -144,10 +147,13 @@ class App:
 
     async def run(self, listener: Listener) -> None:
         """Serve until a signal or `daemon.stop` ends it; everything is stopped in order, within 10 s."""
-        server = ControlServer(DaemonBackend(self))
+        backend = DaemonBackend(self)
+        hooks = HookRunner(self.hub, lambda: self.config.pairs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._heed_signals)
-            await tasks.start(server.serve, listener)
+            await tasks.start(ControlServer(backend).serve, listener)
+            await tasks.start(hooks.run)
+            await tasks.start(self._serve_metrics, backend)
             await tasks.start(self.supervisor.run, self.config.pairs)
             await anyio.to_thread.run_sync(self._keep, self.config)
             tasks.start_soon(self._feed_watchdog)
@@ -159,6 +165,17 @@ class App:
             with anyio.move_on_after(STOP_S):
                 await self.supervisor.stop_all()
             tasks.cancel_scope.cancel()
+
+    async def _serve_metrics(
+        self, backend: DaemonBackend, *, task_status: anyio.abc.TaskStatus[object]
+    ) -> None:
+        """Nothing waits for figures: an address that cannot be had is told and done without."""
+        address = self.config.daemon.metrics
+        try:
+            await metrics.serve(address, lambda: backend.status(StatusParams()), task_status=task_status)
+        except SyncdError as error:
+            log.error("metrics.not_served", reason=error.reason.value, detail=error.detail)
+            task_status.started()
 
     async def _heed_signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -215,4 +232,3 @@ async def run_daemon(source: ConfigSource, config: Config, ring: LogRing) -> Non
     with DaemonLock(config.daemon.state_dir):
         listener = open_listener(config, dict(os.environ))
         await App(source, config, ring).run(listener)
-

@@ -1,0 +1,76 @@
+"""One daemon in this process: what `run` starts beside the pairs, and that all of it ends."""
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from syncd.control.listen import listen
+from syncd.daemon.app import App, ConfigSource
+from syncd.daemon.logging import LogRing
+
+WRITE = "import sys; open(sys.argv[1], 'ab').write(sys.stdin.buffer.read())"
+
+
+@asynccontextmanager
+async def running(home: Path, metrics: str, **pair: object) -> AsyncIterator[App]:
+    """A daemon over `home/a` and `home/b`, until the block ends."""
+    for name in ("a", "b"):
+        (home / name).mkdir()
+    rows = {"source": str(home / "a"), "destination": str(home / "b"), "settle": "10ms", **pair}
+    text = "".join(f"{key} = {toml(value)}\n" for key, value in rows.items())
+    config = home / "syncd.toml"
+    config.write_text(f'[daemon]\nmetrics = "{metrics}"\n[pair.p]\n{text}')
+    source = ConfigSource(config, is_system=False, env={}, socket=home / "s.sock", state_dir=home / "state")
+    app = App(source, source.load(), LogRing())
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.run, listen(str(home / "s.sock").encode()))
+            yield app
+            app.request_stop()
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    return msgspec.json.encode(value).decode()
+
+
+async def figures(path: Path) -> str:
+    """The answer to GET /metrics, once there is somebody who answers."""
+    while not path.is_socket():
+        await anyio.sleep(0.01)
+    async with await anyio.connect_unix(path) as client:
+        await client.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+        said = b""
+        try:
+            while True:
+                said += await client.receive()
+        except anyio.EndOfStream:
+            return said.decode()
+
+
+async def test_hooks_run_and_figures_are_served(tmp_path: Path) -> None:
+    told, address = tmp_path / "told", tmp_path / "m.sock"
+    command = [sys.executable, "-c", WRITE, str(told)]
+    async with running(tmp_path, f"unix:{address}", hooks={"post_batch": command}):
+        assert 'syncd_pair_state{pair="p"' in await figures(address)
+        (tmp_path / "a" / "f").write_bytes(b"1")
+        while not told.exists() or not told.read_bytes():
+            await anyio.sleep(0.02)
+    message = msgspec.json.decode(told.read_bytes().splitlines()[0])
+    assert (message["pair"], message["counts"]["file.put"]) == ("p", 1)
+
+
+async def test_figures_without_an_address_do_not_stop_the_daemon(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with running(tmp_path, f"127.0.0.1:{taken.getsockname()[1]}"):
+            (tmp_path / "a" / "f").write_bytes(b"1")
+            while not (tmp_path / "b" / "f").exists():
+                await anyio.sleep(0.02)
