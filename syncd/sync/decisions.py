@@ -17,9 +17,9 @@ from syncd.core.guard import Hold
 from syncd.core.plan import digest_of
 from syncd.core.reason import Reason
 from syncd.core.rules import Policy
-from syncd.index import approvals, choices, conflicts, nodes, triples
+from syncd.index import approvals, choices, conflicts, nodes, records, triples
 from syncd.sync.cycle import Cycle
-from syncd.sync.executor import read_hints, wanted_hints
+from syncd.sync.executor import wanted_hints
 from syncd.sync.settings import BOTH, World
 from syncd.tree.port import Batch, Step
 
@@ -198,7 +198,7 @@ class Decider:
         if not actions:
             return
         cycle = self._cycle
-        hints = await cycle.database.read(read_hints, wanted_hints(actions))
+        hints = await cycle.database.read(records.hints, wanted_hints(actions))
         steps = []
         for action in actions:
             content = None

@@ -27,10 +27,9 @@ from syncd.core.action import (
 )
 from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
-from syncd.core.listing import unpack
 from syncd.core.plan import Plan
 from syncd.core.reason import Reason
-from syncd.index import conflicts, nodes, pending, records, results
+from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
 from syncd.sync.settings import PairSettings, Progress, World
 from syncd.tree.port import Batch, Step, Tree
@@ -167,7 +166,7 @@ class Executor:
         """One batch: hints in, steps done and durable, results stored; shielded once results exist."""
         side = actions[0].side
         batch_id = self._world.new_id()
-        hints = await self._database.read(read_hints, wanted_hints(actions))
+        hints = await self._database.read(records.hints, wanted_hints(actions))
         steps = tuple(self._step(action, hints) for action in actions)
         began = self._world.clock.monotonic_ns()
         batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied)
@@ -268,29 +267,6 @@ def wanted_hints(actions: Sequence[Action]) -> list[tuple[Side, bytes]]:
     wanted = [(action.side, action.path) for action in actions]
     wanted += [(action.side.other, action.origin) for action in actions if isinstance(action, Put)]
     return wanted
-
-
-def read_hints(
-    db: sqlite3.Connection, wanted: Sequence[tuple[Side, bytes]]
-) -> dict[tuple[Side, bytes], StatHint]:
-    """Stat hints from the packed directory records; each record is unpacked once."""
-    opened: dict[tuple[Side, bytes], dict[bytes, StatHint]] = {}
-    found: dict[tuple[Side, bytes], StatHint] = {}
-    for side, path in wanted:
-        parent = (side, paths.parent(path))
-        if parent not in opened:
-            opened[parent] = read_directory_hints(db, *parent)
-        hint = opened[parent].get(paths.name(path))
-        if hint is not None:
-            found[side, path] = hint
-    return found
-
-
-def read_directory_hints(db: sqlite3.Connection, side: Side, directory: bytes) -> dict[bytes, StatHint]:
-    """The hints of one directory's children by name."""
-    node = nodes.find(db, side, directory)
-    record = records.get(db, node.node_id) if node is not None else None
-    return {child.name: child.hint for child in unpack(record)} if record else {}
 
 
 def raced(stale: Stale, record_id: str, now_ns: int) -> ConflictRecord:

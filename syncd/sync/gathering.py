@@ -14,10 +14,9 @@ from syncd.core.entry import Kind, Side
 from syncd.core.reconcile import Outcome, Verb, reconcile
 from syncd.core.rules import Rules
 from syncd.core.state import PathState
-from syncd.index import nodes, pending, triples
+from syncd.index import nodes, pending, records, triples
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
-from syncd.sync.executor import read_hints
 from syncd.sync.settings import BOTH, Progress, World
 from syncd.tree.port import Digested, Tree
 
@@ -183,7 +182,7 @@ def worth_keeping(states: Sequence[PathState], rules: Rules) -> list[Outcome]:
 
 def store_digests(db: sqlite3.Connection, side: Side, read: Sequence[Digested], now_ns: int) -> list[bytes]:
     """Write digests whose stat is still the observed one; the others' paths are returned as stale."""
-    hints = read_hints(db, [(side, item.path) for item in read])
+    hints = records.hints(db, [(side, item.path) for item in read])
     stale = []
     for item in read:
         node = nodes.find(db, side, item.path)
