@@ -70,6 +70,10 @@ class Filter:
         self.fingerprint = _fingerprint(config, files)
         self._directories: dict[bytes, _Directory] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs. The cache stays: it is large, and other threads add to it meanwhile."""
+        return {**self.__dict__, "_directories": {}}
+
     @classmethod
     def build(
         cls, config_patterns: Sequence[str], ignore_files: Mapping[tuple[Side, bytes], bytes]

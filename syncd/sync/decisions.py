@@ -1,7 +1,7 @@
 """What a person decides about held plans and conflicts, carried out in the pair's own task.
 
-A decision about bytes is made like an edit by a user: one tree is changed, looked at again, and the next cycle
-carries it over. So it is journaled, trashed, checked and undone like any other change.
+A decision about bytes is made like an edit by a user: one tree is changed, looked at again, and the next
+cycle carries it over. So it is journaled, trashed, checked and undone like any other change.
 """
 
 from collections.abc import Callable, Sequence
@@ -194,7 +194,7 @@ class Decider:
             await self._edit(side, [Delete(side, path, await self._entry(side, path))], [path])
 
     async def _edit(self, side: Side, actions: Sequence[Action], touched: Sequence[bytes]) -> None:
-        """Change one tree as a user would, and look at it. Raises SyncdError when a step did not go through."""
+        """Change one tree as a user would, and look at it. Raises SyncdError when a step was not done."""
         if not actions:
             return
         cycle = self._cycle

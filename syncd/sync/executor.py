@@ -81,7 +81,7 @@ class Executor:
         self._reports: dict[bytes, Reason] = {}
 
     async def run(self, plan: Plan, stop: Callable[[], bool]) -> Tally:
-        """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state cannot be written."""
+        """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state is not written."""
         tally = Tally()
         self._drafts = {record.path: record for record in plan.conflicts}
         self._reports = dict(plan.reports)

@@ -7,6 +7,7 @@ failed listing touches nothing. May import core, index and the tree port only.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -74,7 +75,7 @@ class Observer:
         starts = [path for path in paths if not rules.is_ignored(path, True)]
         await run.look([path for path in starts if path])
         starts = await self._directories(starts)
-        await run.walk(starts, recursive=recursive, prune=lambda path: rules.is_ignored(path, True))
+        await run.walk(starts, recursive=recursive, prune=partial(rules.is_ignored, is_directory=True))
         await run.look_for_vanished()
         await run.finish()
         if is_whole:
