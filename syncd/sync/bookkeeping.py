@@ -15,8 +15,8 @@ from syncd.core.guard import Hold
 from syncd.core.listing import unpack
 from syncd.core.move import upgrade
 from syncd.core.plan import Destructive, Plan, make
-from syncd.core.reconcile import Outcome
 from syncd.core.reason import Reason
+from syncd.core.reconcile import Outcome
 from syncd.core.rules import Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results, triples
 from syncd.index.dirty import DirtyPath, merge
