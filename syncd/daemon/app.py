@@ -151,10 +151,11 @@ class App:
         hooks = HookRunner(self.hub, lambda: self.config.pairs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._heed_signals)
-            await tasks.start(ControlServer(backend).serve, listener)
             await tasks.start(hooks.run)
-            await tasks.start(self._serve_metrics, backend)
+            # Before anybody is answered: who asks for all pairs must not be told that there are none.
             await tasks.start(self.supervisor.run, self.config.pairs)
+            await tasks.start(ControlServer(backend).serve, listener)
+            await tasks.start(self._serve_metrics, backend)
             await anyio.to_thread.run_sync(self._keep, self.config)
             tasks.start_soon(self._feed_watchdog)
             self.notifier.ready(self.summary())

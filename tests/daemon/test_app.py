@@ -74,3 +74,14 @@ async def test_figures_without_an_address_do_not_stop_the_daemon(tmp_path: Path)
             (tmp_path / "a" / "f").write_bytes(b"1")
             while not (tmp_path / "b" / "f").exists():
                 await anyio.sleep(0.02)
+
+
+async def test_the_first_answer_knows_the_pairs(tmp_path: Path) -> None:
+    """Who waits for all pairs while the daemon starts waits for all pairs."""
+    async with running(tmp_path, "off"):
+        (tmp_path / "a" / "f").write_bytes(b"1")
+        async with await anyio.connect_unix(tmp_path / "s.sock") as client:
+            await client.send(b'{"jsonrpc":"2.0","id":1,"method":"pair.wait","params":{"timeout_s":30}}\n')
+            answer = msgspec.json.decode(await client.receive())
+        assert [one["name"] for one in answer["result"]["pairs"]] == ["p"]
+        assert (tmp_path / "b" / "f").exists()
