@@ -34,6 +34,8 @@ RETRY_MOST_S = 600.0
 COOKIE_TIMEOUT_S = 5.0
 AGAIN_NS = 10**9
 """The pause before another turn when something changes faster than it can be dealt with."""
+RELEASE_NS = 2 * 10**9
+"""Roots are kept open this long after the last turn."""
 STUCK_S = 600
 """A call to a file system that takes longer is taken for one that never returns."""
 
@@ -94,6 +96,7 @@ class Pair:
         self._attempt = 0
         self._rescan_at_ns: int | None = None
         self._retry_at_ns = 0
+        self._release_at_ns: int | None = None
         self._has_scanned = False
 
     # What others may call.
@@ -255,7 +258,7 @@ class Pair:
         if self._is_paused:
             await self._rest_paused()
             return
-        await self._attention.sleep_until(self._next_deadline())
+        await self._sleep()
         if await self._attention.run_errands(self.cycle) or self._is_stopping or self._is_paused:
             return
         if not self._has_work():
@@ -270,12 +273,31 @@ class Pair:
             await self._endure(error)
         finally:
             self._is_busy = False
+            self._release_at_ns = self._world.clock.monotonic_ns() + RELEASE_NS
             self._busy_since_ns = self._world.clock.now_ns() if self.settling else None
+
+    async def _sleep(self) -> None:
+        """Until there is something to do. After a while the roots are let go: they can be unmounted."""
+        deadline, release_at = self._next_deadline(), self._release_at_ns
+        if release_at is not None and (deadline is None or release_at < deadline):
+            await self._attention.sleep_until(release_at)
+            if self._world.clock.monotonic_ns() < release_at:
+                return
+            self._release_at_ns = None
+            await self._let_go()
+            deadline = self._next_deadline()
+        await self._attention.sleep_until(deadline)
+
+    async def _let_go(self) -> None:
+        """Close what is open of the roots; it is opened again when it is needed."""
+        for side in BOTH:
+            await self.cycle.trees[side].release()
 
     async def _rest_paused(self) -> None:
         self._enter(LifecycleEvent.PAUSE)
         self._attention.give_up()
         await self._refresh()
+        await self._let_go()
         while self._is_paused and not self._is_stopping:
             await self._attention.sleep_until(None)
             await self._attention.run_errands(self.cycle)
@@ -444,8 +466,7 @@ class Pair:
         if is_new:
             self._world.publish("pair.troubled", None, reason=error.reason.value, detail=error.detail)
             log.warning("pair.troubled", pair=self.name, reason=error.reason.value, detail=error.detail)
-        for side in BOTH:
-            await self.cycle.trees[side].release()
+        await self._let_go()
 
     def _should_stop(self) -> bool:
         """Polled from worker threads between steps."""
