@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from blake3 import blake3
 
 from syncd.core.entry import Entry, Kind, StatHint
@@ -20,7 +21,7 @@ from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
 from syncd.tree.local.errors import judge, raise_read_error, text
-from syncd.tree.local.root import Root
+from syncd.tree.local.root import Place, Root
 from syncd.tree.port import Digested, Look
 
 _BLOCK = 1 << 20
@@ -64,6 +65,12 @@ class Reader:
         self._lock = threading.Lock()
         self._directories: Directories | None = None
         self._generation = 0
+
+    @property
+    def place(self) -> Place | None:
+        """The root as another process finds it again."""
+        place = self._root.place
+        return msgspec.structs.replace(place, may_cross=self._may_cross) if place.inode else None
 
     def release(self) -> None:
         with self._lock:
@@ -202,6 +209,16 @@ class LocalContent:
         self._entry = entry
         self._hint = hint
         self._before: os.stat_result | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """The root that the content lies beneath, None while it was never opened."""
+        return self._reader.place
+
+    @property
+    def wanted(self) -> tuple[bytes, Entry, StatHint | None]:
+        """What makes the same content again, with a reader of the same tree."""
+        return self._path, self._entry, self._hint
 
     def open_blocking(self) -> int:
         try:

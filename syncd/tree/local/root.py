@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Iterator
 
+import msgspec
+
 from syncd.core.error import NeedsUser
 from syncd.core.path import CONTROL_NAME
 from syncd.core.reason import Reason
@@ -44,6 +46,15 @@ class Control:
         return self.cookies, self.in_flight, self.trash, self.stage, self.fd
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A root as another process finds it again."""
+
+    path: bytes
+    device: int
+    inode: int
+    may_cross: bool = False
+
+
 class Root:
     """Reference-counted descriptors of one root. `use()` from any thread; `release()` when idle."""
 
@@ -71,6 +82,18 @@ class Root:
             if self._control is None:
                 self._control = self._open_control()
             return self._control
+
+    @classmethod
+    def at(cls, place: Place, *, is_written: bool) -> "Root":
+        """The same root, in another process."""
+        root = cls(place.path, is_written=is_written)
+        root.trust(place.device, place.inode, has_marker=is_written)
+        return root
+
+    @property
+    def place(self) -> Place:
+        device, inode = self._expected or (0, 0)
+        return Place(self.path, device, inode)
 
     @property
     def device(self) -> int:

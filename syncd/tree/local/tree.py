@@ -23,6 +23,7 @@ from syncd.tree.local import apply, identity, probe, recover, trash
 from syncd.tree.local.apply import Site
 from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
+from syncd.tree.local.hands import Hands, wait_until_free
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
@@ -66,11 +67,13 @@ class LocalTree:
         self._root = Root(os.fsencode(root), is_written=is_written)
         self._claim = pair_key if isinstance(pair_key, Claim) else Claim(pair_key)
         self._is_written = is_written
+        self._owner_rule = owner
         self._owner = Owner(owner)
         self._may_cross = cross_mounts
         self._offload = offload
         self._limiter: CapacityLimiter | None = None
         self._reader = Reader(self._root, may_cross=cross_mounts)
+        self._hands = Hands()
 
     async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
         return await self._run(lambda: self._open(known, adopt))
@@ -112,7 +115,7 @@ class LocalTree:
     async def apply(self, batch: Batch) -> Sequence[Result]:
         if not self._is_written:
             raise NeedsUser(Reason.NOT_PERMITTED, "the mode of the pair never writes to this tree")
-        return await self._to_the_end(lambda: apply.run(self._site(), batch))
+        return await self._to_the_end(lambda: self._apply(batch))
 
     async def late_edits(self, batch_id: str | None = None) -> Sequence[trash.TrashEntry]:
         """What a program that still had it open wrote to after it was displaced: to look at in the next
@@ -185,9 +188,15 @@ class LocalTree:
             self.capabilities = probe.probe(control.stage, identity.mount_of(root))
         except OSError as error:
             raise identity.not_writable(error) from error
+        wait_until_free(control.stage)
         self.recovered = recover.recover(root, control, self._trash(), self.capabilities.has_exchange)
         had_marker = marker is not None and marker.pair == self._claim.pair
         return msgspec.structs.replace(identity.read_identity(root), had_marker=had_marker)
+
+    def _apply(self, batch: Batch) -> Sequence[Result]:
+        if self._offload is not None:
+            return apply.run(self._site(), batch)
+        return self._hands.apply(self._site(), batch, self._owner_rule)
 
     def _site(self) -> Site:
         return Site(
@@ -203,6 +212,7 @@ class LocalTree:
         return trash.Trash(self._root, self.side)
 
     def _release(self) -> None:
+        self._hands.let_go()
         self._reader.release()
         self._root.release()
 

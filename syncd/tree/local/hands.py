@@ -1,0 +1,286 @@
+"""Many small files are put in place by processes of their own, so that a first copy uses more than one core.
+
+Once a tree has been given many files, batches of small ones go to child processes (`python -m
+syncd.tree.local.hands` is one), which apply them exactly as a thread would (`apply.run`). A child ends with
+its parent. While it works it holds a shared lock on the staging directory, so that a daemon that starts
+anew does not clean up beneath it. A child that dies leaves its batch unknown: all of it is looked at again.
+"""
+
+import contextlib
+import fcntl
+import os
+import pickle
+import queue
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import msgspec
+
+from syncd.core.action import Done, Put, Result, Stale, TrashRef
+from syncd.core.entry import Entry, Kind, Side, StatHint
+from syncd.tree.local import apply
+from syncd.tree.local.apply import Site
+from syncd.tree.local.metadata import Owner
+from syncd.tree.local.reader import LocalContent, Reader
+from syncd.tree.local.root import Place, Root
+from syncd.tree.port import Batch, Capabilities, Step
+
+AFTER = 3000
+"""Files after which processes pay: starting one costs about as much as putting so many."""
+CHILDREN = 2
+LEAST_STEPS = 16
+LARGEST_FILE = 1 << 20
+_LENGTH = struct.Struct(">I")
+_LOCK_WAIT_S = 10.0
+
+Placed = tuple[Entry | None, StatHint | None, TrashRef | None]
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """What a child must know: both roots, and how files are made at the target."""
+
+    target: Place
+    side: Side
+    owner: str
+    capabilities: Capabilities
+    slack_ns: int
+    may_cross: bool
+    source: Place
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One batch: each put with the hint at its target, and the path, entry and hint of its content."""
+
+    batch_id: str
+    puts: tuple[tuple[Put, StatHint | None], ...]
+    contents: tuple[tuple[bytes, Entry, StatHint | None], ...]
+
+
+class Hands:
+    """The processes of one tree. `apply` from any worker thread; `let_go` when idle."""
+
+    def __init__(self) -> None:
+        self._given = 0
+        self._lock = threading.Lock()
+        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._children: list[_Child] = []
+        self._duty: Duty | None = None
+        self._has_failed = False
+
+    def apply(self, site: Site, batch: Batch, owner: str) -> Sequence[Result]:
+        """Apply a batch here or in a process."""
+        self._given += len(batch.steps)
+        contents = [step.content for step in batch.steps if isinstance(step.content, LocalContent)]
+        if self._given < AFTER or self._has_failed or not is_suited(batch, len(contents)):
+            return apply.run(site, batch)
+        place = contents[0].place
+        if place is None or any(content.place != place for content in contents[1:]):
+            return apply.run(site, batch)
+        duty = Duty(site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place)
+        child = self._child(duty)
+        if child is None:
+            return apply.run(site, batch)
+        return self._hand_over(child, batch, contents)
+
+    def _hand_over(
+        self, child: "_Child", batch: Batch, contents: Sequence[LocalContent]
+    ) -> Sequence[Result]:
+        puts = tuple((step.action, step.hint) for step in batch.steps if isinstance(step.action, Put))
+        job = Job(batch.batch_id, puts, tuple(content.wanted for content in contents))
+        try:
+            answer = child.do(job)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            self._bury(child)
+            return [lost(step) for step in batch.steps]
+        self._free.put(child)
+        batch.progress(sum(put.entry.size for put, _ in puts))
+        return [
+            Done(step.action, *found) if isinstance(found, tuple) else found
+            for step, found in zip(batch.steps, answer, strict=True)
+        ]
+
+    def _child(self, duty: Duty) -> "_Child | None":
+        """A process that is free, begun if there may be another one; None when none can be had."""
+        with self._lock:
+            if duty != self._duty:
+                self._end_all()
+                self._duty = duty
+            if self._free.empty() and len(self._children) < CHILDREN:
+                try:
+                    child = _Child(duty)
+                except OSError:
+                    return None
+                self._children.append(child)
+                return child
+        return self._next_free()
+
+    def _next_free(self) -> "_Child | None":
+        """Wait for a process to be done; None when all have died meanwhile."""
+        while self._children:
+            with contextlib.suppress(queue.Empty):
+                return self._free.get(timeout=1.0)
+        return None
+
+    def _bury(self, child: "_Child") -> None:
+        """A process that died once would die again: no others until the tree has been idle."""
+        self._has_failed = True
+        with self._lock, contextlib.suppress(ValueError):
+            self._children.remove(child)
+        child.end()
+
+    def let_go(self) -> None:
+        """End the processes; they are begun again when there is much to do."""
+        with self._lock:
+            self._given = 0
+            self._has_failed = False
+            self._end_all()
+
+    def _end_all(self) -> None:
+        """Only while no batch is under way."""
+        for child in self._children:
+            child.end()
+        self._children.clear()
+        self._free = queue.LifoQueue()
+
+
+def is_suited(batch: Batch, contents: int) -> bool:
+    """Is the batch worth the way: many small files, all from a local tree?"""
+    steps = batch.steps
+    return LEAST_STEPS <= len(steps) == contents and all(
+        isinstance(step.action, Put)
+        and step.action.entry.kind is Kind.FILE
+        and step.action.entry.size <= LARGEST_FILE
+        for step in steps
+    )
+
+
+def lost(step: Step) -> Stale:
+    """The process died: look at both ends of the step again."""
+    action = step.action
+    origin = action.origin if isinstance(action, Put) else action.path
+    if action.side is Side.SOURCE:
+        return Stale(action, destination_paths=(origin,))
+    return Stale(action, source_paths=(origin,))
+
+
+class _Child:
+    """One process, one job at a time."""
+
+    def __init__(self, duty: Duty) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-m", "syncd.tree.local.hands"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise OSError
+        self._to, self._from = self._process.stdin, self._process.stdout
+        send(self._to, duty)
+
+    def do(self, job: Job) -> Sequence[Placed | Result]:
+        """Raises OSError or EOFError when the process is gone."""
+        send(self._to, job)
+        answer: Sequence[Placed | Result] = receive(self._from)
+        return answer
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._to.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LOCK_WAIT_S)
+        self._process.kill()
+        self._process.wait()
+        self._from.close()
+
+
+def send(stream: IO[bytes], value: object) -> None:
+    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """The next value; EOFError at the end. Only from our own processes."""
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        raise EOFError
+    size = _LENGTH.unpack(header)[0]
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return pickle.loads(data)  # noqa: S301
+
+
+@contextlib.contextmanager
+def shared(directory: int) -> Iterator[None]:
+    """Hold the staging directory while a batch is under way."""
+    fcntl.flock(directory, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        fcntl.flock(directory, fcntl.LOCK_UN)
+
+
+def wait_until_free(directory: int) -> None:
+    """Wait, not for ever, until no process of a killed daemon is at work beneath a root."""
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+            continue
+        fcntl.flock(directory, fcntl.LOCK_UN)
+        return
+
+
+def serve() -> None:
+    """The child: one duty, then job after job until the parent is gone."""
+    # The answers go where nothing else is printed.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    duty = receive(sys.stdin.buffer)
+    if not isinstance(duty, Duty):
+        raise TypeError
+    target = Root.at(duty.target, is_written=True)
+    source = Root.at(duty.source, is_written=False)
+    site = Site(target, duty.side, Owner(duty.owner), duty.capabilities, duty.slack_ns, duty.may_cross)
+    reader = Reader(source, may_cross=duty.source.may_cross)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            job = receive(sys.stdin.buffer)
+            if not isinstance(job, Job):
+                raise TypeError
+            with target.use(), shared(target.control.stage):
+                results = apply.run(site, batch_of(job, reader))
+            send(out, [placed(result) for result in results])
+
+
+def batch_of(job: Job, reader: Reader) -> Batch:
+    steps = tuple(
+        Step(put, hint, LocalContent(reader, *content))
+        for (put, hint), content in zip(job.puts, job.contents, strict=True)
+    )
+    return Batch(batch_id=job.batch_id, steps=steps, stop=lambda: False)
+
+
+def placed(result: Result) -> Placed | Result:
+    """What the parent cannot know: it has the action already."""
+    return (result.entry, result.hint, result.trash) if isinstance(result, Done) else result
+
+
+if __name__ == "__main__":
+    # What arrives are values of the module, not of the program of the same name.
+    from syncd.tree.local import hands
+
+    hands.serve()
