@@ -8,7 +8,8 @@ dozen pairs at a time, one for each trial); every trial is then a test of what w
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -20,8 +21,8 @@ from tests.e2e.modes_words import DESTINATION_S, OLD_S, SOURCE_S, TRIALS, Edit, 
 
 del modes_more, modes_table
 
-WAVE = 30
-"""Pairs served at once: two inotify instances each, and a user has 128."""
+WAVE = 20
+"""Pairs that a daemon serves at once: two inotify instances each, and a user has 128 for all daemons."""
 LONG_SETTLE = "20s"
 PATIENCE_S = 20.0
 KEEP = "keep"
@@ -333,18 +334,37 @@ def fits(way: str, trial: Trial) -> bool:
     return way != "command" or "pull_destination_changes" not in trial.settings
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Field]:
-    """All trials of one way, done."""
-    home = tmp_path_factory.mktemp(request.param)
-    trials = [trial for trial in TRIALS if fits(request.param, trial)]
+Fields = dict[str, Field]
+
+
+def run(way: str, home: Path) -> Fields:
+    """All trials of one way."""
+    trials = [trial for trial in TRIALS if fits(way, trial)]
     fields = {trial.name: Field(home, number, trial) for number, trial in enumerate(trials)}
-    WAYS[request.param](home, list(fields.values()))
+    WAYS[way](home, list(fields.values()))
     return fields
 
 
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Fields]]]:
+    """The ways that any selected test asks for, two at a time: each spends much of its time waiting."""
+    asked = {
+        str(item.callspec.params.get("way")) for item in request.session.items if hasattr(item, "callspec")
+    }
+    with ThreadPoolExecutor(2) as pool:
+        yield {way: pool.submit(run, way, tmp_path_factory.mktemp(way)) for way in WAYS if way in asked}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, runs: dict[str, Future[Fields]]) -> Fields:
+    """All trials of one way, done."""
+    return runs[request.param].result()
+
+
 @pytest.mark.parametrize("name", [trial.name for trial in TRIALS])
-def test_cell(way: dict[str, Field], name: str) -> None:
+def test_cell(way: Fields, name: str) -> None:
     if name not in way:
         pytest.skip("this way has no such option")
     field = way[name]
