@@ -3,17 +3,22 @@
 One JSON list of arguments a line on standard input; answers one JSON object a line: exit code and output.
 """
 
+import importlib
 import json
 import os
 import sys
 import tempfile
 import traceback
 
-import syncd.cli.sync_report
 import syncd.cli.syncd
-import syncd.daemon.oneshot
 
-del syncd.cli.sync_report, syncd.daemon.oneshot
+LAZY = (
+    "anyio._backends._asyncio",
+    "syncd.cli.sync_report",
+    "syncd.daemon.logging",
+    "syncd.daemon.oneshot",
+)
+"""What a run imports when it needs it."""
 
 
 def run_forked(arguments: list[str]) -> dict[str, object]:
@@ -49,6 +54,8 @@ def run_here(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    for name in LAZY:
+        importlib.import_module(name)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run_forked(json.loads(line))) + "\n")
         sys.stdout.flush()
