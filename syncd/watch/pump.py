@@ -15,9 +15,14 @@ import msgspec
 from anyio.abc import TaskStatus
 from watchfiles._rust_notify import RustNotify
 
-from syncd.watch.translate import CONTROL, Batch, translate_blocking
+from syncd.watch.translate import CONTROL, LOST, Batch, translate_blocking
 
 BUSY_S = 1.0
+LOOK_S = 1.0
+"""The thread looks at the clock at least so often."""
+STALLED_S = 3.0
+"""It did not for so long: the process was stopped or starved. The kernel's queue may have overflowed, which
+watchfiles does not tell."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -122,12 +127,15 @@ class Pump:
             is_last = self._stop.is_set()
             is_busy = time.monotonic() < busy_until
             step = self._pace.busy_ms if is_busy or is_last else self._pace.idle_ms
-            # 0 waits for ever; a busy step must be left again, and the last look is short.
-            limit = 2 * step if is_last else int(BUSY_S * 1000) if is_busy else 0
+            # A busy step must be left again, and the last look is short.
+            limit = 2 * step if is_last else int((BUSY_S if is_busy else LOOK_S) * 1000)
+            began = time.monotonic()
             try:
                 raw = notify.watch(self._pace.gather_ms, step, limit, None if is_last else self._stop)
             except (OSError, RuntimeError) as error:
                 return error
+            if time.monotonic() - began > STALLED_S:
+                anyio.from_thread.run_sync(receive, self, Batch(tuple(LOST), (), is_control_new=False))
             if isinstance(raw, set):
                 anyio.from_thread.run_sync(receive, self, translate_blocking(self._root, raw, self._control))
                 busy_until = time.monotonic() + BUSY_S

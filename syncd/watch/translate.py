@@ -16,9 +16,13 @@ from syncd.watch.port import Dirty, Event, Rescan
 RawBatch = Iterable[tuple[int, str]]
 RAW_ADDED = 1
 STORM_NAMES = 4096
-"""More names than this in one batch become their common directory: watchfiles may have lost some."""
+"""More names than this in one batch mean a scan of the root. The kernel's queue holds 16 384 events, about
+four a name, and watchfiles does not tell when it has overflowed: what was lost may lie anywhere."""
 CONTROL = b".syncd"
 COOKIES = b".syncd/cookies"
+
+
+LOST: Sequence[Event] = (Rescan(b"", Reason.WATCH_LOST),)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -48,7 +52,7 @@ def translate_blocking(root: bytes, raw: RawBatch, control: bytes = CONTROL) -> 
             continue
         changes[path] = changes.get(path, False) or change == RAW_ADDED
     if len(changes) > STORM_NAMES:
-        events: Sequence[Event] = (Rescan(common_directory(changes), Reason.WATCH_LOST),)
+        events: Sequence[Event] = LOST
     else:
         events = collapse(_look(root, path, is_new) for path, is_new in changes.items())
     return Batch(events=tuple(events), cookies=tuple(cookies), is_control_new=is_control_new)
@@ -79,22 +83,3 @@ def collapse(events: Iterable[Event]) -> list[Event]:
         else:
             (gone if event.is_gone else present).append(event)
     return present + gone
-
-
-def common_directory(paths: Iterable[bytes]) -> bytes:
-    """The deepest directory that holds all `paths`."""
-    common: list[bytes] | None = None
-    for path in paths:
-        parts = path.split(b"/")[:-1]
-        if common is None:
-            common = parts
-            continue
-        length = 0
-        for left, right in zip(common, parts, strict=False):
-            if left != right:
-                break
-            length += 1
-        common = common[:length]
-        if not common:
-            return b""
-    return b"/".join(common or [])

@@ -329,7 +329,7 @@ async def test_a_storm_becomes_one_rescan(root: bytes, monkeypatch: pytest.Monke
     async with running(local(root, settle_s=0.3)) as ear:
         for number in range(20_000):
             os.close(os.open(os.path.join(root, b"d/%d" % number), os.O_CREAT | os.O_WRONLY))
-        await ear.wait_for(Rescan(b"d", Reason.WATCH_LOST))
+        await ear.wait_for(Rescan(b"", Reason.WATCH_LOST))
 
 
 async def test_a_storm_beside_a_linked_directory(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,3 +417,10 @@ def test_the_directory_of_an_odd_name_is_told_from_the_text() -> None:
     assert suspect_directory(RuntimeError('Unable to decode path "/r/d/x\\xFF" to string')) == b"/r/d"
     assert suspect_directory(RuntimeError('Unable to decode path "/r/\\xFE/x\\xFF" to string')) == b"/r"
     assert suspect_directory(RuntimeError("something new")) is None
+
+
+async def test_a_stalled_thread_asks_for_a_scan(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process was stopped: what the kernel dropped meanwhile is not told by anybody."""
+    monkeypatch.setattr(pump_module, "STALLED_S", 0.0)
+    async with running(local(root, settle_s=0.3)) as ear:
+        await ear.wait_for(Rescan(b"", Reason.WATCH_LOST))

@@ -7,7 +7,7 @@ import pytest
 from syncd.core.reason import Reason
 from syncd.watch import translate as module
 from syncd.watch.port import Dirty, Event, Rescan
-from syncd.watch.translate import collapse, common_directory, translate_blocking
+from syncd.watch.translate import collapse, translate_blocking
 
 ADDED, MODIFIED, DELETED = 1, 2, 3
 
@@ -39,26 +39,11 @@ def test_the_root_directory_of_the_machine() -> None:
     assert translate_blocking(b"/", {(DELETED, "/no-such-name")}).events == (Dirty(b"no-such-name", True),)
 
 
-def test_a_storm_is_its_common_directory(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storm_means_the_whole_root(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STORM_NAMES", 2)
     text = os.fsdecode(root)
     raw = {(ADDED, f"{text}/a/b/{name}") for name in "xyz"}
-    assert translate_blocking(root, raw).events == (Rescan(b"a/b", Reason.WATCH_LOST),)
-
-
-@pytest.mark.parametrize(
-    ("paths", "common"),
-    [
-        ([b"a"], b""),
-        ([b"a/b", b"a/c"], b"a"),
-        ([b"a/b/c", b"a/bb/c"], b"a"),
-        ([b"a/b/c/d", b"a/b/c"], b"a/b"),
-        ([b"a/b", b"c/d"], b""),
-        ([], b""),
-    ],
-)
-def test_common_directory(paths: list[bytes], common: bytes) -> None:
-    assert common_directory(paths) == common
+    assert translate_blocking(root, raw).events == (Rescan(b"", Reason.WATCH_LOST),)
 
 
 def test_collapse_sorts_and_swallows() -> None:
