@@ -8,6 +8,7 @@ import msgspec
 
 from syncd.core.entry import Side
 from syncd.core.error import SyncdError
+from syncd.core.reason import Reason
 from syncd.sync.cycle import Cycle
 from syncd.sync.settings import BOTH
 
@@ -35,6 +36,11 @@ class Errand:
             self.error = error
         finally:
             self.done.set()
+
+    def refuse(self) -> None:
+        """The pair's task has ended."""
+        self.error = SyncdError(Reason.FAILED, "the pair has ended, try again")
+        self.done.set()
 
 
 def both() -> dict[Side, set[bytes]]:
@@ -71,10 +77,21 @@ class Attention:
         self._late: list[Ticket] = []
         self._event = anyio.Event()
         self._errands: deque[Errand] = deque()
+        self.is_closed = False
 
     def run_errand(self, errand: Errand) -> None:
+        if self.is_closed:
+            errand.refuse()
+            return
         self._errands.append(errand)
         self.wake()
+
+    def close(self) -> None:
+        """No turn will ever come again: nobody is left waiting."""
+        self.is_closed = True
+        self.give_up()
+        while self._errands:
+            self._errands.popleft().refuse()
 
     async def run_errands(self, cycle: Cycle) -> int:
         """Do what clients asked for; how many there were."""
@@ -108,6 +125,9 @@ class Attention:
     def ask(self, *, retries_all: bool = False) -> Ticket:
         """A turn now, with everything that is still settling."""
         ticket = Ticket()
+        if self.is_closed:
+            ticket.done.set()
+            return ticket
         self._next.tickets.append(ticket)
         self._next.flushes = True
         self._next.retries_all |= retries_all

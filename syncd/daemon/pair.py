@@ -167,6 +167,8 @@ class Pair:
             self._attention.add(side, scans=(b"",))
         ticket = self._attention.ask()
         await ticket.done.wait()
+        if self._attention.is_closed:
+            return WaitOutcome.DEGRADED
         return self.overview.outcome(self.state)
 
     async def errand(self, job: Callable[[Cycle], Awaitable[T]]) -> T:
@@ -227,13 +229,16 @@ class Pair:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until stopped or cancelled. Raises what only the supervisor can judge (bugs, damaged state)."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            self._attention.scan_all()
-            while not self._is_stopping:
-                await self._turn()
-            tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                task_status.started()
+                self._attention.scan_all()
+                while not self._is_stopping:
+                    await self._turn()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._attention.close()
 
     async def _open(self) -> None:
         """Open the roots, then watch them: what changes from now on is seen by the scan or by a watcher."""
