@@ -73,7 +73,7 @@ def pack_stats(rows: Sequence[StatRow]) -> bytes:
     try:
         packed = [pack_row(codes[m], inode, size, mtime, ctime) for _, m, size, mtime, ctime, inode in rows]
     except struct.error:
-        packed = [pack_row(codes[m], i, s, _clamp(t), _clamp(c)) for _, m, s, t, c, i in rows]
+        packed = [pack_row(codes[m], i, s, clamp_ns(t), clamp_ns(c)) for _, m, s, t, c, i in rows]
     return _assemble([row[0] for row in rows], packed)
 
 
@@ -164,7 +164,7 @@ def _merge(
 def _pack_child(child: Child) -> bytes:
     hint = child.hint
     code = _code(child.kind, child.mode)
-    return _ROW.pack(code, hint.inode, hint.size, _clamp(hint.mtime_ns), _clamp(hint.ctime_ns))
+    return _ROW.pack(code, hint.inode, hint.size, clamp_ns(hint.mtime_ns), clamp_ns(hint.ctime_ns))
 
 
 def _child(name: bytes, rows: bytes, index: int) -> Child:
@@ -176,7 +176,8 @@ def _child(name: bytes, rows: bytes, index: int) -> Child:
     )
 
 
-def _clamp(stamp_ns: int) -> int:
+def clamp_ns(stamp_ns: int) -> int:
+    """A time stamp that a record and the index can hold: years 1677 to 2262. File systems can do more."""
     return max(-_INT64_MAX, min(_INT64_MAX, stamp_ns))
 
 

@@ -9,7 +9,7 @@ import os
 import msgspec
 
 from syncd.core.entry import Entry, Kind, StatHint
-from syncd.core.listing import kind_of
+from syncd.core.listing import clamp_ns, kind_of
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.errors import Mismatch
 from syncd.tree.local.reader import digest_descriptor, same_file
@@ -53,8 +53,8 @@ def _prove_file(
     is_hinted = (
         hint is not None
         and hint.inode == found.st_ino
-        and hint.mtime_ns == found.st_mtime_ns
-        and hint.ctime_ns == found.st_ctime_ns
+        and hint.mtime_ns == clamp_ns(found.st_mtime_ns)
+        and hint.ctime_ns == clamp_ns(found.st_ctime_ns)
     )
     is_racy = found.st_mtime_ns >= sc.coarse_now_ns() - slack_ns
     if is_hinted and not is_racy:
@@ -64,7 +64,7 @@ def _prove_file(
         if expect.digest not in (None, digest):
             raise Mismatch
         return Proof(found, digest)
-    if found.st_mtime_ns != expect.mtime_ns or (hint is not None and hint.ctime_ns != 0):
+    if clamp_ns(found.st_mtime_ns) != expect.mtime_ns or (hint is not None and hint.ctime_ns != 0):
         raise Mismatch
     return Proof(found, digest_name(directory, name, found) if is_racy else None)
 

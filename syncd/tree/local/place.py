@@ -14,7 +14,7 @@ import msgspec
 
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, SetMode
 from syncd.core.entry import Entry, Kind, StatHint
-from syncd.core.listing import kind_of
+from syncd.core.listing import clamp_ns, kind_of
 from syncd.tree.local import metadata
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
@@ -269,7 +269,7 @@ def _is_directory(found: os.stat_result) -> bool:
 
 
 def _smudged(found: os.stat_result) -> StatHint:
-    return StatHint(found.st_ino, found.st_size, found.st_mtime_ns, 0)
+    return StatHint(found.st_ino, found.st_size, clamp_ns(found.st_mtime_ns), 0)
 
 
 def _open_for_mode(directory: int, name: bytes) -> int:

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from syncd.core.entry import Entry, Kind, StatHint
 from syncd.core.error import PathProblem, StaleError
-from syncd.core.listing import Child, kind_of
+from syncd.core.listing import Child, clamp_ns, kind_of
 from syncd.core.path import escape
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
@@ -28,7 +28,9 @@ _BLOCK = 1 << 20
 
 
 def hint_of(found: os.stat_result) -> StatHint:
-    return StatHint(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return StatHint(
+        found.st_ino, found.st_size, clamp_ns(found.st_mtime_ns), clamp_ns(found.st_ctime_ns)
+    )
 
 
 def same_file(a: os.stat_result, b: os.stat_result) -> bool:
@@ -258,9 +260,9 @@ class LocalContent:
         if entry.digest is not None:
             return
         if hint is None:
-            is_same = found.st_mtime_ns == entry.mtime_ns
+            is_same = clamp_ns(found.st_mtime_ns) == entry.mtime_ns
         else:
-            is_same = (found.st_ino, found.st_mtime_ns) == (hint.inode, hint.mtime_ns)
+            is_same = (found.st_ino, clamp_ns(found.st_mtime_ns)) == (hint.inode, hint.mtime_ns)
         if not is_same:
             raise self._stale("is not what it was")
 

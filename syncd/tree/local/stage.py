@@ -14,6 +14,7 @@ from collections.abc import Callable
 from syncd.core.action import Put
 from syncd.core.entry import Entry, Kind
 from syncd.core.error import PathProblem, StaleError
+from syncd.core.listing import clamp_ns
 from syncd.core.reason import Reason
 from syncd.tree.local import metadata
 from syncd.tree.local import syscalls as sc
@@ -78,12 +79,12 @@ class Staged:
 
     def entry(self, wanted: Entry) -> Entry:
         """What the target holds now: the wanted entry, but for what the file system could not keep."""
-        mode = self.found.st_mode & 0o777
+        mode, stamp = self.found.st_mode & 0o777, clamp_ns(self.found.st_mtime_ns)
         if wanted.kind is Kind.SYMLINK:
             return wanted
-        if (wanted.digest, wanted.mode, wanted.mtime_ns) == (self.digest, mode, self.found.st_mtime_ns):
+        if (wanted.digest, wanted.mode, wanted.mtime_ns) == (self.digest, mode, stamp):
             return wanted
-        return Entry(Kind.FILE, mode, self.found.st_size, self.found.st_mtime_ns, self.digest)
+        return Entry(Kind.FILE, mode, self.found.st_size, stamp, self.digest)
 
 
 class Stager:
