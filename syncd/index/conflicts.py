@@ -49,6 +49,11 @@ def newest_at(db: sqlite3.Connection, path: bytes) -> ConflictRecord | None:
     return None if row is None else _record(row[0])
 
 
+def list_at(db: sqlite3.Connection, path: bytes) -> list[ConflictRecord]:
+    """All records about a path, the newest first."""
+    return [_record(row[0]) for row in db.execute(f"{_SELECT} WHERE path = ? {_NEWEST_FIRST}", (path,))]
+
+
 def list_all(db: sqlite3.Connection, limit: int = -1) -> list[ConflictRecord]:
     """All records, the newest first."""
     return [_record(row[0]) for row in db.execute(f"{_SELECT} {_NEWEST_FIRST} LIMIT ?", (limit,))]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from syncd.core.entry import Side
-from syncd.core.error import NeedsUser
+from syncd.core.error import NeedsUser, TransientError
 from syncd.core.filter import Filter
 from syncd.core.guard import Hold, without_destructive
 from syncd.core.plan import Plan, destructive, touched
 from syncd.core.reason import Reason
-from syncd.core.rules import Initial, Policy, Rules
-from syncd.index import choices, conflicts, dirty, feed, nodes, pending
+from syncd.core.rules import Policy, Rules
+from syncd.index import choices, dirty, feed, nodes, pending
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping
@@ -24,8 +24,9 @@ from syncd.sync.executor import Executor, Tally
 from syncd.sync.gate import Gate
 from syncd.sync.gathering import Gathered, Gatherer, Walk
 from syncd.sync.ignoring import IgnoreRules
+from syncd.sync.keeping import Keeper
 from syncd.sync.observe import Observation, Observer
-from syncd.sync.opening import Opened, open_pair, rules_of
+from syncd.sync.opening import Opened, open_pair, rules_now, rules_of
 from syncd.sync.settings import BOTH, PairSettings, Progress, World
 from syncd.tree.port import Tree
 
@@ -67,6 +68,7 @@ class Cycle:
         self._gatherer = Gatherer(database, trees, world, self.progress)
         self._executor = Executor(database, trees, world, settings, self.progress)
         self._gate = Gate(settings, database, world)
+        self._keeper = Keeper(settings, database, trees, world)
         self._ignoring = IgnoreRules(settings, database, trees)
         self._opened = Opened()
         self._position = 0
@@ -119,6 +121,7 @@ class Cycle:
         await self.check_roots()
         if self._opened.rules_changed:
             await self._forget_unequal()
+        await self._keeper.leftovers.look_at_all()
         return seen
 
     async def observe(
@@ -167,6 +170,7 @@ class Cycle:
         """Rounds until nothing is left to do that can be done now. Raises SyncdError."""
         report = Report()
         idle_rounds = 0
+        await self._keeper.leftovers.look_at_recent()
         while True:
             report.rounds += 1
             done_before = report.done
@@ -200,6 +204,11 @@ class Cycle:
         plan = await self._guard(plan, report, now_ns)
         is_whole = bool(scope) and not gathered.is_partial
         await self._store_verdicts(gathered, plan, scope if is_whole else (), report, now_ns)
+        try:
+            await self._keeper.make_room(plan)
+        except TransientError:
+            self._again += scope
+            raise
         tally = await self._execute(plan, report, stop)
         if tally.is_stopped:
             # A walk that was broken off begins anew.
@@ -312,6 +321,7 @@ class Cycle:
         if destructive(plan):
             await self.check_roots()
         tally = await self._executor.run(plan, stop)
+        self._keeper.leftovers.displaced(tally.displaced)
         report.done += tally.done
         report.failed += tally.failed
         report.is_stopped |= tally.is_stopped
@@ -340,7 +350,7 @@ class Cycle:
             await self.observe_all()
 
     async def _finish(self, report: Report) -> None:
-        """Acknowledge the feed up to what was reconciled to the end; the first sync ends when nothing waits."""
+        """Acknowledge the feed up to what was reconciled to the end. A first sync ends when nothing waits."""
         self.progress.phase = ""
         await self._gate.conclude(report.hold)
         if report.is_stopped or self._again or self._walks or self._reconciles_all:
@@ -356,23 +366,7 @@ class Cycle:
             self._opened.is_first_sync = self._opened.is_state_lost = False
 
     def _rules(self, now_ns: int, chosen: Mapping[bytes, Policy]) -> Rules:
-        settings = self.settings
-        mask = 0o777
-        for side in BOTH:
-            mask &= self.trees[side].capabilities.mode_mask
-        return Rules(
-            mode=settings.mode,
-            policy=settings.policy,
-            initial=settings.initial or Initial.MERGE,
-            is_first_sync=self._opened.is_first_sync and not self._opened.is_state_lost,
-            # Later on, equal stamps are two edits within one tick of the clock: they are read.
-            compares_content=settings.compares_content or not self._opened.is_first_sync,
-            pulls_destination_changes=settings.pulls_destination_changes,
-            mode_mask=mask,
-            now_ns=now_ns,
-            host=settings.host,
-            choices=chosen,
-        )
+        return rules_now(self.settings, self.trees, self._opened, now_ns, chosen)
 
     # Asked by the pair and by status.
 
@@ -390,12 +384,4 @@ class Cycle:
 
     async def expire_trash(self) -> int:
         """Drop what the trash has kept long enough; returns the bytes freed."""
-        pinned = await self.database.read(conflicts.pinned_batches)
-        settings = self.settings
-        freed = 0
-        for side in BOTH:
-            if settings.writes(side):
-                freed += await self.trees[side].expire_trash(
-                    settings.trash_keep_s, settings.trash_max_bytes, pinned
-                )
-        return freed
+        return await self._keeper.expire()

@@ -24,6 +24,7 @@ from syncd.core.action import (
     Result,
     SetMode,
     Stale,
+    TrashRef,
 )
 from syncd.core.conflict import SETTLED, ConflictRecord, record_id
 from syncd.core.entry import Kind, Side, StatHint
@@ -57,6 +58,7 @@ class Tally(msgspec.Struct):
     """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
     may_change_rules: bool = False
     """An ignore file, or a directory that may hold one, has changed its content or its name."""
+    displaced: list[TrashRef] = msgspec.field(default_factory=list)
     is_stopped: bool = False
 
 
@@ -230,6 +232,8 @@ class Executor:
             self._progress.done += 1
             if isinstance(result, Done):
                 tally.done += 1
+                if result.trash is not None:
+                    tally.displaced.append(result.trash)
                 tally.may_change_rules |= concerns_rules(action)
                 if isinstance(action, Move):
                     tally.moved += [action.path, action.to]

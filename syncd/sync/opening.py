@@ -7,6 +7,7 @@ import msgspec
 
 from syncd.core.entry import Side
 from syncd.core.filter import Filter
+from syncd.core.rules import Initial, Policy, Rules
 from syncd.index import meta
 from syncd.index.database import Database
 from syncd.sync.settings import BOTH, PairSettings
@@ -69,3 +70,29 @@ def rules_prefix(settings: PairSettings) -> str:
 def rules_of(settings: PairSettings, rules: Filter) -> str:
     """Everything that a base row depends on: mode, patterns and the ignore files in force."""
     return rules_prefix(settings) + rules.fingerprint
+
+
+def rules_now(
+    settings: PairSettings,
+    trees: Mapping[Side, Tree],
+    opened: Opened,
+    now_ns: int,
+    chosen: Mapping[bytes, Policy],
+) -> Rules:
+    """What paths are reconciled by. `chosen` are the policies that a person chose for single paths."""
+    mask = 0o777
+    for side in BOTH:
+        mask &= trees[side].capabilities.mode_mask
+    return Rules(
+        mode=settings.mode,
+        policy=settings.policy,
+        initial=settings.initial or Initial.MERGE,
+        is_first_sync=opened.is_first_sync and not opened.is_state_lost,
+        # Later on, equal stamps are two edits within one tick of the clock: they are read.
+        compares_content=settings.compares_content or not opened.is_first_sync,
+        pulls_destination_changes=settings.pulls_destination_changes,
+        mode_mask=mask,
+        now_ns=now_ns,
+        host=settings.host,
+        choices=chosen,
+    )

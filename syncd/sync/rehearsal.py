@@ -26,6 +26,7 @@ from syncd.tree.port import (
     Batch,
     Content,
     Digested,
+    Kept,
     Listing,
     Look,
     RootIdentity,
@@ -115,6 +116,18 @@ class Rehearsal:
 
     def trash_location(self, ref: TrashRef) -> bytes | None:
         return self._tree.trash_location(ref)
+
+    async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
+        """Nothing is displaced in a rehearsal."""
+        del batches
+        return ()
+
+    async def digest_kept(self, ref: TrashRef) -> bytes | None:
+        return await self._tree.digest_kept(ref)
+
+    async def trash_bytes(self) -> int:
+        """There is always room in the imagination."""
+        return 0
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         """Nothing expires in a rehearsal."""

@@ -26,8 +26,8 @@ from syncd.tree.memory_machine import (
     no_pause,
     reason_of,
 )
-from syncd.tree.memory_trash import expire, recover, restore
-from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootIdentity, RootProblem
+from syncd.tree.memory_trash import expire, kept_node, recover, restore, slots, unaccounted
+from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
 
 PAGE_DIRECTORIES = 8
 
@@ -47,6 +47,8 @@ class MemoryTree(Machine):
     ) -> None:
         super().__init__(disk, side, capabilities=capabilities, pause=pause, fault=fault)
         self._pair_key = pair_key
+        self._left: frozenset[bytes] = frozenset()
+        """Batches that an earlier run did not finish."""
 
     # The root.
 
@@ -61,7 +63,9 @@ class MemoryTree(Machine):
         if not is_same and marker != self._pair_key and not adopt:
             raise NeedsUser(Reason.ROOT_CHANGED, "another directory is at the root")
         self.disk.marker = self._pair_key
+        self._left |= self.disk.in_flight
         await recover(self)
+        self.disk.in_flight.clear()
         return RootIdentity(
             1, self.disk.root.number, "memory", self._pair_key, had_marker=marker == self._pair_key
         )
@@ -195,6 +199,18 @@ class MemoryTree(Machine):
     def trash_location(self, ref: TrashRef) -> bytes | None:  # noqa: ARG002
         """Nothing in memory has a name on this machine."""
         return None
+
+    async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
+        await self.step()
+        return unaccounted(self, self._left, batches)
+
+    async def digest_kept(self, ref: TrashRef) -> bytes | None:
+        await self.step()
+        node = kept_node(self.disk, ref)
+        return None if node is None or node.kind is not Kind.FILE else node.digest()
+
+    async def trash_bytes(self) -> int:
+        return sum(node.size for _, _, node, _ in slots(self.disk))
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         await self.step()

@@ -63,6 +63,8 @@ class Applier:
 
     async def run(self) -> Sequence[Result]:
         results: dict[int, Result] = {}
+        name = self._batch.batch_id.encode()
+        self._disk.in_flight.add(name)
         begun = await self._stage_all(results)
         await self._sync(results, range(begun))
         ready = [index for index in range(begun) if index not in results]
@@ -78,6 +80,7 @@ class Applier:
                 results[index] = await self._arrive(index)
         self._drop_idle_notes()
         await self._sync(results, [index for index in ready if isinstance(results[index], Done)])
+        self._disk.in_flight.discard(name)
         return [results[index] for index in sorted(results)]
 
     async def _sync(self, results: dict[int, Result], indexes: Sequence[int]) -> None:

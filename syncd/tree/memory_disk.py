@@ -133,6 +133,7 @@ class Disk:
         self.marker: str | None = None
         self.root = self.new_node(Kind.DIRECTORY, 0o755)
         self.control = self.new_node(Kind.DIRECTORY, 0o700)
+        self.in_flight: set[bytes] = set()  # batches that were begun and not finished; durable at once
         self.root.links = self.control.links = 1
 
     # Time and inodes.

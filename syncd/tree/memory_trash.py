@@ -1,13 +1,14 @@
 """What MemoryTree does with its trash when nothing is applied: recovery at start, expiry, listing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from syncd.core.action import TrashRef
-from syncd.core.entry import Entry
+from syncd.core.entry import Entry, Kind
 from syncd.tree.memory_disk import Disk, Node
 from syncd.tree.memory_machine import Machine
+from syncd.tree.port import Kept
 
 DAY_S = 86400.0
 NOTE = b".json"
@@ -52,6 +53,31 @@ async def recover(machine: Machine) -> None:
         except OSError:
             continue
     disk.sync()
+
+
+def unaccounted(machine: Machine, left: frozenset[bytes], batches: Sequence[str] | None) -> list[Kept]:
+    """Late edits in `batches` or anywhere; anywhere also what the batches `left` by a killed run hold."""
+    found = []
+    for batch, slot, node, note in slots(machine.disk):
+        name = batch.decode()
+        is_left = batches is None and batch in left
+        if note is None or note.is_parked or not (batches is None or name in batches):
+            continue
+        expected = note.entry
+        is_edited = (
+            expected is not None
+            and expected.kind is Kind.FILE
+            and (node.size, node.mtime_ns) != (expected.size, expected.mtime_ns)
+        )
+        if (is_left or is_edited) and node.kind in (Kind.FILE, Kind.SYMLINK):
+            ref = TrashRef(machine.side, name, slot.decode())
+            found.append(Kept(ref, note.path, node.entry(with_digest=False), None if is_left else expected))
+    return found
+
+
+def kept_node(disk: Disk, ref: TrashRef) -> Node | None:
+    folder = disk.control.children.get(ref.batch.encode())
+    return None if folder is None else folder.children.get(ref.slot.encode())
 
 
 def restore(disk: Disk, ref: TrashRef, path: bytes) -> None:

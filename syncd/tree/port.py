@@ -110,6 +110,16 @@ class RootProblem(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """Bytes in the trash that no result has told of. `entry` is what lies there now, a file's digest unknown;
+    `expected` what a plan displaced and somebody wrote to since, None for what a killed run left."""
+
+    ref: TrashRef
+    path: bytes
+    entry: Entry
+    expected: Entry | None = None
+
+
 class Tree(Protocol):
     """One side of a pair. `scan` yields pages of listings in sorted depth-first order."""
 
@@ -150,6 +160,16 @@ class Tree(Protocol):
 
     def trash_location(self, ref: TrashRef) -> bytes | None:
         """The absolute file name of kept bytes on this machine, None where there is none."""
+
+    async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
+        """What a program wrote to after it was displaced, in `batches` only or anywhere; and (anywhere) what
+        a killed run had left when the tree was opened. The same answer until the bytes are gone."""
+
+    async def digest_kept(self, ref: TrashRef) -> bytes | None:
+        """BLAKE3 of a kept file, None when it is gone or cannot be read."""
+
+    async def trash_bytes(self) -> int:
+        """How much the trash holds, about; counted once, then kept up to date."""
 
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         """Drop trash batches older than `keep_s` (file-system time; at least 24 h for space); never those

@@ -163,6 +163,11 @@ async def test_parked_name_is_put_back_unless_it_is_taken(tmp_path: Path) -> Non
         tree = await reopened(kit)
         assert kit.tree()[b"a"] == (b"new a" if taken else b"swap a")
         assert [entry.path for entry in tree.recovered] == ([b"a"] if taken else [])
+        left = await tree.unaccounted()
+        assert [(one.path, one.entry.size, one.expected) for one in left] == (
+            [(b"a", 6, None)] if taken else []
+        )
+        assert await tree.unaccounted(["another"]) == []
         assert kit.trash() == ([b"swap a"] if taken else [])
 
 

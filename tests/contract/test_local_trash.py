@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from blake3 import blake3
 
 from syncd.core.action import Done, TrashRef
 from syncd.core.error import PathProblem
@@ -132,10 +133,36 @@ async def test_writer_that_still_had_the_file_open_is_noticed(kit: Kit) -> None:
         done = await kit.do(await kit.put(b"f", b"new"))
         assert isinstance(done, Done)
         assert done.trash is not None
-        assert await kit.target.late_edits(done.trash.batch) == []
+        assert await kit.target.unaccounted([done.trash.batch]) == []
         writer.write(b"late")
-    (late,) = await kit.target.late_edits()
-    assert (late.ref, late.path, late.size, late.is_edited) == (done.trash, b"f", 4, True)
+    for asked in (None, [done.trash.batch]):
+        (late,) = await kit.target.unaccounted(asked)
+        assert (late.ref, late.path, late.entry.size) == (done.trash, b"f", 4)
+        assert late.expected is not None
+        assert (late.expected.size, late.expected.digest) == (3, blake3(b"old").digest())
+    assert await kit.target.unaccounted(["another"]) == []
+    assert await kit.target.digest_kept(done.trash) == blake3(b"late").digest()
     age(kit, done.trash, 99 * DAY_S)
     assert await kit.target.expire_trash(30 * DAY_S, None, frozenset()) == 0
     assert (kit.tree(), kit.trash()) == ({b"f": b"new"}, [b"late"])
+
+
+async def test_kept_bytes_that_are_gone_have_no_digest(kit: Kit) -> None:
+    ref = await thrown_away(kit, b"f", b"old")
+    assert await kit.target.digest_kept(ref) == blake3(b"old").digest()
+    assert await kit.target.digest_kept(TrashRef(D, ref.batch, "d9")) is None
+
+
+async def test_weight_of_the_trash_follows_what_is_displaced_and_dropped(kit: Kit) -> None:
+    await thrown_away(kit, b"f", b"x" * 50_000)
+    before = await kit.target.trash_bytes()
+    assert 50_000 <= before < 100_000
+    await thrown_away(kit, b"g", b"x" * 50_000)
+    assert await kit.target.trash_bytes() == before + 50_000, "without counting again"
+    await kit.target.expire_trash(-1.0, None, frozenset())
+    assert await kit.target.trash_bytes() == 0
+
+
+async def test_tree_that_is_never_written_keeps_nothing(kit: Kit) -> None:
+    assert await kit.source.trash_bytes() == 0
+    assert await kit.source.unaccounted() == ()

@@ -11,6 +11,7 @@ import msgspec
 
 from syncd.core.action import TrashRef
 from syncd.core.entry import Entry, Kind, Side
+from syncd.core.listing import kind_of
 from syncd.core.path import CONTROL_NAME
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
@@ -35,6 +36,10 @@ class TrashEntry(msgspec.Struct, frozen=True):
     op: str = ""
     is_edited: bool = False
     """Somebody wrote to it after it had left its name."""
+    kind: Kind = Kind.FILE
+    mode: int = 0
+    mtime_ns: int = 0
+    """As `size`: what it is now."""
 
 
 class _Folder(msgspec.Struct, frozen=True):
@@ -64,6 +69,20 @@ class Trash:
     def late_edits(self, batch_id: str | None = None) -> list[TrashEntry]:
         """What was written to after it was displaced: by a program that still had the file open."""
         return [entry for entry in self.entries(batch_id) if entry.is_edited]
+
+    def weight(self) -> int:
+        """The bytes that finished batches take up."""
+        with self._root.use():
+            return sum(folder.size for folder in self._folders(self._root.control.trash))
+
+    def target(self, ref: TrashRef) -> bytes:
+        """What a kept link points to. Raises OSError."""
+        with self._root.use():
+            folder = sc.open(_component(ref.batch), sc.READ_DIRECTORY, dir_fd=self._root.control.trash)
+            try:
+                return os.fsencode(os.readlink(_component(ref.slot), dir_fd=folder))
+            finally:
+                sc.close(folder)
 
     def location(self, ref: TrashRef) -> bytes | None:
         """The file name of kept bytes, for people; None when they are not there."""
@@ -118,13 +137,7 @@ class Trash:
                 if slot == _MANIFEST:
                     continue
                 now = sc.stat(slot, dir_fd=folder, follow_symlinks=False)
-                record = slots.get(slot)
-                ref = TrashRef(self._side, batch, slot)
-                if record is None:
-                    found.append(TrashEntry(ref, b"", None, now.st_size, at_ns))
-                    continue
-                edited = _is_edited(record, now)
-                found.append(TrashEntry(ref, record.path, record.old, now.st_size, at_ns, record.op, edited))
+                found.append(_entry(TrashRef(self._side, batch, slot), slots.get(slot), now, at_ns))
             return found
         finally:
             sc.close(folder)
@@ -143,6 +156,21 @@ class Trash:
                 finally:
                     sc.close(folder)
         return folders
+
+
+def _entry(ref: TrashRef, record: manifest.SlotRecord | None, now: os.stat_result, at_ns: int) -> TrashEntry:
+    return TrashEntry(
+        ref,
+        b"" if record is None else record.path,
+        None if record is None else record.old,
+        now.st_size,
+        at_ns,
+        op="" if record is None else record.op,
+        is_edited=record is not None and _is_edited(record, now),
+        kind=kind_of(now.st_mode),
+        mode=now.st_mode & 0o777,
+        mtime_ns=now.st_mtime_ns,
+    )
 
 
 def _component(name: str) -> str:

@@ -14,12 +14,12 @@ import anyio
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from syncd.core.action import Result, TrashRef
+from syncd.core.action import Result, TrashRef, displaced_bytes
 from syncd.core.entry import Entry, Side, StatHint
 from syncd.core.error import NeedsUser, PathProblem
 from syncd.core.path import escape
 from syncd.core.reason import Reason
-from syncd.tree.local import apply, identity, probe, recover, trash
+from syncd.tree.local import apply, identity, kept, probe, recover, trash
 from syncd.tree.local.apply import Site
 from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
@@ -29,7 +29,7 @@ from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
 from syncd.tree.local.scan import Walk
 from syncd.tree.local.walker import Scan
-from syncd.tree.port import Batch, Capabilities, Digested, Listing, Look, RootIdentity, RootProblem
+from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
 
 T = TypeVar("T")
 _THREADS = 4
@@ -72,6 +72,7 @@ class LocalTree:
         self._may_cross = cross_mounts
         self._offload = offload
         self._limiter: CapacityLimiter | None = None
+        self._trash_bytes: int | None = None
         self._reader = Reader(self._root, may_cross=cross_mounts)
         self._hands = Hands()
 
@@ -115,14 +116,28 @@ class LocalTree:
     async def apply(self, batch: Batch) -> Sequence[Result]:
         if not self._is_written:
             raise NeedsUser(Reason.NOT_PERMITTED, "the mode of the pair never writes to this tree")
-        return await self._to_the_end(lambda: self._apply(batch))
+        results = await self._to_the_end(lambda: self._apply(batch))
+        if self._trash_bytes is not None:
+            self._trash_bytes += sum(displaced_bytes(result) for result in results)
+        return results
 
-    async def late_edits(self, batch_id: str | None = None) -> Sequence[trash.TrashEntry]:
-        """What a program that still had it open wrote to after it was displaced: to look at in the next
-        cycle. Such bytes are kept for their full time from then on."""
-        return await self._run(lambda: self._trash().late_edits(batch_id))
+    async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
+        if not self._is_written:
+            return ()
+        return await self._run(lambda: kept.unaccounted(self._trash(), self.recovered, batches))
+
+    async def digest_kept(self, ref: TrashRef) -> bytes | None:
+        return await self._run(lambda: kept.digest(self._trash(), ref))
+
+    async def trash_bytes(self) -> int:
+        if not self._is_written:
+            return 0
+        if self._trash_bytes is None:
+            self._trash_bytes = await self._run(self._trash().weight)
+        return self._trash_bytes
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
+        self._trash_bytes = None
         await self._to_the_end(lambda: self._restore(ref, path))
 
     def trash_location(self, ref: TrashRef) -> bytes | None:
@@ -131,7 +146,9 @@ class LocalTree:
     async def expire_trash(self, keep_s: float, max_bytes: int | None, pinned: frozenset[str]) -> int:
         if not self._is_written:
             return 0
-        return await self._to_the_end(lambda: self._trash().expire(keep_s, max_bytes, pinned))
+        freed = await self._to_the_end(lambda: self._trash().expire(keep_s, max_bytes, pinned))
+        self._trash_bytes = None if freed else self._trash_bytes
+        return freed
 
     async def trash_entries(self, batch_id: str | None = None) -> Sequence[trash.TrashEntry]:
         """What lies in the trash, of one batch or all, oldest first."""
@@ -189,7 +206,7 @@ class LocalTree:
         except OSError as error:
             raise identity.not_writable(error) from error
         wait_until_free(control.stage)
-        self.recovered = recover.recover(root, control, self._trash(), self.capabilities.has_exchange)
+        self.recovered += recover.recover(root, control, self._trash(), self.capabilities.has_exchange)
         had_marker = marker is not None and marker.pair == self._claim.pair
         return msgspec.structs.replace(identity.read_identity(root), had_marker=had_marker)
 
