@@ -123,3 +123,11 @@ class Lab:
 
     async def set_rules(self, *patterns: str) -> None:
         self.rules = Filter.build(patterns, await self.database.read(meta.ignore_files))
+
+
+async def settled(lab: Lab) -> None:
+    """Scanned twice, digests known: nothing is racy any more."""
+    await lab.scan()
+    await lab.digest_all()
+    await lab.scan()
+    lab.fs.digested.clear()
