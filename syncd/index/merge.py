@@ -7,22 +7,20 @@ keeps the old state, so that a kill in between is healed by the next scan.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from syncd.core.entry import Entry, Kind, Side
+from syncd.core.entry import Entry, Kind
 from syncd.core.listing import Child, diff, smudge, unpack
 from syncd.core.listing import replace as replaced
-from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_reserved, is_within, join
+from syncd.core.path import CONTROL_NAME, IGNORE_FILE, is_within, join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
-from syncd.core.reason import Reason
-from syncd.index import displaced, meta, nodes, records
+from syncd.index import displaced, nodes, records
+from syncd.index.answers import Answers
 from syncd.index.nodes import Node
 from syncd.index.observed import (
-    Answer,
-    Arrival,
     Listed,
     Looked,
     Question,
@@ -31,7 +29,7 @@ from syncd.index.observed import (
     entry_of_child,
     unseen,
 )
-from syncd.index.rows import HAS_IGNORED, PARKED_PREFIX
+from syncd.index.rows import HAS_IGNORED
 
 
 class _Here(msgspec.Struct):
@@ -48,41 +46,8 @@ class _Here(msgspec.Struct):
     inserts: list[tuple[Child, Entry]] = msgspec.field(default_factory=list)
 
 
-class Merge:
-    """One observation of one tree. `is_ignored(path, is_directory)` must be pure; `fingerprint` is the name
-    of these rules."""
-
-    def __init__(self, side: Side, is_ignored: Callable[[bytes, bool], bool], fingerprint: str) -> None:
-        self.side = side
-        self.is_thorough = False
-        """Compare names and entries where the records agree, too: the filter changed, or the stop was
-        unclean."""
-        self.has_missed = False
-        """Some nodes are not at their place: see `displaced`."""
-        self.changed = 0
-        self.problems: list[tuple[bytes, Reason, str]] = []
-        self.racy: list[bytes] = []
-        self.appeared: list[bytes] = []
-        self.has_ignore_files = False
-        self._is_ignored = is_ignored
-        self._fingerprint = fingerprint
-        self._has_begun = False
-        self._is_first = False
-        self._ids: dict[bytes, int] = {b"": int(side)}
-
-    def begin(self, db: sqlite3.Connection) -> None:
-        """Comes first in the first transaction, whichever that is."""
-        if self._has_begun:
-            return
-        self._has_begun = True
-        self.has_missed = displaced.begin(db, self.side)
-        self._is_first = records.get(db, int(self.side)) is None
-        self.is_thorough = not self._is_first and meta.observed_filter(db, self.side) != self._fingerprint
-
-    def settle_filter(self, db: sqlite3.Connection) -> None:
-        """The whole tree was judged by these rules."""
-        if meta.observed_filter(db, self.side) != self._fingerprint:
-            meta.set_observed_filter(db, self.side, self._fingerprint)
+class Merge(Answers):
+    """Listings and single looks, merged; then the answers to what was asked."""
 
     # Listings.
 
@@ -360,138 +325,6 @@ class Merge:
             if self._parent_id(db, above) is None:
                 return above
         return path
-
-    # Answers.
-
-    def answer_digests(
-        self, db: sqlite3.Connection, asked: Sequence[Question], answers: Sequence[Answer]
-    ) -> None:
-        """Files whose stat changed: the same content only moves stat hints, another one is a change."""
-        for question, answer in zip(asked, answers, strict=True):
-            name = question.new.name
-            node = nodes.child(db, question.parent_id, name)
-            if node is None or node.entry.kind is not Kind.FILE:
-                continue
-            if answer.hint is None or answer.digest is None:
-                self._note_problem(question, answer)
-                continue
-            child = msgspec.structs.replace(question.new, hint=answer.hint)
-            entry = msgspec.structs.replace(entry_of_child(child), digest=answer.digest)
-            if entry != node.entry:
-                self._set(db, node.node_id, entry)
-            self._store_child(db, question, child)
-
-    def answer_links(
-        self, db: sqlite3.Connection, asked: Sequence[Question], answers: Sequence[Answer]
-    ) -> None:
-        """Links that appeared or changed."""
-        for question, answer in zip(asked, answers, strict=True):
-            if answer.target is None:
-                self._note_problem(question, answer)
-                continue
-            child = question.new
-            hint = child.hint
-            entry = Entry(Kind.SYMLINK, 0, hint.size, hint.mtime_ns, None, answer.target)
-            node = nodes.child(db, question.parent_id, child.name)
-            if node is None or node.entry != entry:
-                nodes.put_child(db, self.side, question.parent_id, child.name, entry)
-                self.changed += 1
-            self._store_child(db, question, child)
-
-    def answer_arrivals(
-        self, db: sqlite3.Connection, asked: Sequence[Question], answers: Sequence[Arrival]
-    ) -> None:
-        """Directories that may have been renamed: one row each, or a new directory."""
-        for question, answer in zip(asked, answers, strict=True):
-            name = question.new.name
-            here = nodes.child(db, question.parent_id, name)
-            if answer.is_renamed and nodes.exists(db, question.candidate):
-                self._rename_directory(db, question, here, answer.left_behind)
-                here = nodes.child(db, question.parent_id, name)
-            elif here is None:
-                nodes.put_child(db, self.side, question.parent_id, name, entry_of_child(question.new))
-                self.changed += 1
-            if here is not None and here.entry.mode != question.new.mode:
-                self._set(db, here.node_id, entry_of_child(question.new))
-            self.appeared.append(question.path)
-            records.update_children(db, question.parent_id, {name: question.new})
-
-    def _rename_directory(
-        self, db: sqlite3.Connection, question: Question, here: Node | None, left_behind: Child | None
-    ) -> None:
-        moved = nodes.get(db, question.candidate)
-        if moved is None or (here is not None and here.node_id == moved.node_id):
-            return
-        if here is not None:
-            self._park(db, here, question.old)
-        displaced.found_again(db, moved.node_id)
-        nodes.move_node(db, moved.node_id, question.parent_id, question.new.name)
-        self._ids = {b"": int(self.side)}
-        self.changed += 1
-        if question.old_path is None or moved.name.startswith(PARKED_PREFIX):
-            return
-        if left_behind is None:
-            records.update_children(db, moved.parent_id, {moved.name: None})
-        elif left_behind.kind is Kind.DIRECTORY and not self._is_invisible(question.old_path, Kind.DIRECTORY):
-            nodes.put_child(db, self.side, moved.parent_id, moved.name, entry_of_child(left_behind))
-            records.update_children(db, moved.parent_id, {moved.name: left_behind})
-            self.appeared.append(question.old_path)
-
-    def _note_problem(self, question: Question, answer: Answer) -> None:
-        """Nothing is known of the new state: the record keeps asking for it."""
-        self.problems.append((question.path, answer.problem or Reason.CHANGING, answer.detail))
-        self.racy.append(question.path)
-
-    def _store_child(self, db: sqlite3.Connection, question: Question, child: Child) -> None:
-        overrides: dict[bytes, Child | None] = {child.name: child}
-        self._note_racy(overrides, question, child)
-        records.update_children(db, question.parent_id, overrides)
-
-    # Small things.
-
-    def _miss(
-        self, db: sqlite3.Connection, node: Node, old: Child | None, *, keeps_record: bool = False
-    ) -> None:
-        self.has_missed = True
-        displaced.miss(db, self.side, node, old, keeps_record=keeps_record)
-
-    def _park(self, db: sqlite3.Connection, node: Node, old: Child | None) -> None:
-        self.has_missed = True
-        displaced.park(db, self.side, node, old)
-        self._ids = {b"": int(self.side)}
-
-    def _set(self, db: sqlite3.Connection, node_id: int, entry: Entry) -> None:
-        nodes.set_entry(db, node_id, entry)
-        self.changed += 1
-
-    def _note_racy(self, overrides: dict[bytes, Child | None], asked: Question, child: Child) -> None:
-        """A change in the same tick as the observation would not show: have it read again (racy-git rule).
-        The ctime decides, since nobody can set it; the mtime where there is none."""
-        hint = child.hint
-        if child.kind is Kind.FILE and (hint.ctime_ns or hint.mtime_ns) >= asked.racy_after_ns:
-            overrides[child.name] = smudge(child)
-            self.racy.append(asked.path)
-
-    def _is_invisible(self, path: bytes, kind: Kind) -> bool:
-        return len(path) > MAX_PATH or self._is_ignored(path, kind is Kind.DIRECTORY)
-
-    def _holds_ignored(self, path: bytes, record: bytes) -> bool:
-        return any(
-            self._is_invisible(at, child.kind)
-            for child in unpack(record)
-            if (at := join(path, child.name)) != CONTROL_NAME
-        )
-
-    def _report_invisible(self, path: bytes) -> None:
-        if len(path) > MAX_PATH:
-            self.problems.append((path, Reason.PATH_TOO_LONG, f"longer than {MAX_PATH} bytes"))
-        elif is_reserved(path) and path != CONTROL_NAME:
-            self.problems.append((path, Reason.RESERVED_NAME, ""))
-
-    def _report_reserved(self, listing: Listed) -> None:
-        """Unchanged names are still problems: a whole scan reports all that there are."""
-        for child in unpack(listing.record):
-            self._report_invisible(join(listing.path, child.name))
 
 
 _CACHED_DIRECTORIES = 10_000
