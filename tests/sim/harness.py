@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import anyio
 import msgspec
 
-from syncd.core.entry import Side
+from syncd.core.entry import Kind, Side
 from syncd.daemon.pair import Pair, Timing
 from syncd.index.database import Database
 from syncd.index.driver import Connect, InlineDriver
@@ -164,6 +164,7 @@ class Simulation:
                 pair = await life.begin()
                 tasks.start_soon(pair.run)
                 async with anyio.create_task_group() as people:
+                    people.start_soon(world.unmount)
                     for side in BOTH:
                         people.start_soon(world.work, side)
                     if not is_last:
@@ -171,6 +172,7 @@ class Simulation:
                         people.cancel_scope.cancel()
                 if is_last:
                     await self._rest(pair)
+                    await self._change_a_little(pair)
                     pair.request_stop()
                 else:
                     world.trace.note("crash")
@@ -216,6 +218,34 @@ class Simulation:
             before = now
         else:
             world.broken.append("E1: does not come to rest")
+        self._judge(pair, now)
+
+    async def _change_a_little(self, pair: Pair) -> None:
+        """E3: after all that, one person edits two files and deletes a third; that, and nothing else, must
+        happen on the other side. A base that remembers something else would undo it."""
+        world = self.world
+        side = world.scenario.mode.authority or self._random.choice(BOTH)
+        here, there = world.disks[side], world.disks[side.other]
+        files = [path for path, node in here.walk() if node.kind is Kind.FILE]
+        chosen = self._random.sample(files, min(3, len(files)))
+        contents = {path: world.people[side].change_one(path) for path in chosen[:2]}
+        for path in chosen[2:]:
+            world.people[side].user.delete(path)
+            world.trace.note(f"{side.word} last delete {path!r}")
+        await self._rest(pair)
+        for path, data in contents.items():
+            for disk in (here, there):
+                node = disk.at(path)
+                if node is None or node.data != data:
+                    world.broken.append(
+                        f"E3: the last edit of {path!r} at the {side.word} is not on both sides"
+                    )
+        for path in chosen[2:]:
+            if here.at(path) is not None or (there.at(path) is not None) is not world.scenario.mode.is_backup:
+                world.broken.append(f"E3: the last deletion of {path!r} at the {side.word} was undone")
+
+    def _judge(self, pair: Pair, now: tuple[Image, Image]) -> None:
+        world = self.world
         problems = unequal(world.scenario.mode, *now)
         if problems:
             world.broken += problems

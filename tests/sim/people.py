@@ -53,6 +53,12 @@ class Person:
             handle.close()
         self._handles.clear()
 
+    def change_one(self, path: bytes) -> bytes:
+        """Write to a file and nothing else; the new content."""
+        data = self._ledger.fresh(f"{self.side.word} last {path!r}", 60)
+        self._put(path, data)
+        return data
+
     # Where.
 
     def _paths(self, *kinds: Kind) -> list[bytes]:

@@ -49,6 +49,8 @@ class Scenario(msgspec.Struct, frozen=True):
     lost_events: float
     settle_s: float
     starts_filled: bool
+    unmounts: bool
+    """A root is gone for a while, and comes back."""
 
 
 def draw(seed: int) -> Scenario:
@@ -69,6 +71,7 @@ def draw(seed: int) -> Scenario:
         lost_events=rng.choice((0.0, 0.2, 1.0)),
         settle_s=rng.choice((0.0, 0.3)),
         starts_filled=rng.random() < 0.7,
+        unmounts=rng.random() < 0.15,
     )
 
 
@@ -191,7 +194,7 @@ class World:
             await anyio.lowlevel.checkpoint()
 
     def _intrude(self, side: Side) -> None:
-        told = self.people[side].act()
+        told = self.people[side].act() if self.disks[side].is_mounted else None
         if told:
             self.trace.note(f"{side.word} intrusion {told}")
 
@@ -210,9 +213,23 @@ class World:
         rng = random.Random(f"work {side.word} {self._random.random()}")
         for _ in range(self.scenario.deeds):
             await anyio.sleep(rng.random() * self.scenario.haste_s)
-            told = self.people[side].act()
+            told = self.people[side].act() if self.disks[side].is_mounted else None
             if told:
                 self.trace.note(f"{side.word} user {told}")
+
+    async def unmount(self) -> None:
+        """Take a root away for some seconds."""
+        if not self.scenario.unmounts:
+            return
+        disk = self.disks[self._random.choice(BOTH)]
+        await anyio.sleep(self._random.random() * self.scenario.haste_s * 3)
+        self.trace.note("unmount")
+        disk.is_mounted = False
+        try:
+            await anyio.sleep(self._random.random() * 10)
+        finally:
+            disk.is_mounted = True
+            self.trace.note("mount")
 
     # What must hold.
 
