@@ -14,7 +14,7 @@ from syncd.core.path import join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
 from syncd.index import nodes
-from syncd.index.rows import ENTRY_COLUMNS, FIRST_NAME, HOLLOW_CODE, Row, entry_of, values_of
+from syncd.index.rows import ENTRY_COLUMNS, FIRST_NAME, HOLLOW_CODE, PARKED_PREFIX, Row, entry_of, values_of
 
 ROOT_ID = 1
 
@@ -196,16 +196,28 @@ def move(db: sqlite3.Connection, path: bytes, to: bytes) -> int | None:
     """Move a row with all beneath it to another base path; its id, or None when there is no such row."""
     known = BasePaths(db)
     base_id = known.find(path)
-    if base_id is None or base_id == ROOT_ID or path == to:
-        return base_id
+    if base_id is not None and base_id != ROOT_ID and path != to:
+        arrive(db, base_id, path, to)
+    return base_id
+
+
+def park(db: sqlite3.Connection, path: bytes) -> int | None:
+    """Make room at `path`: the row, with all beneath it, waits for its `arrive`."""
+    base_id = BasePaths(db).find(path)
+    if base_id is not None:
+        values = (ROOT_ID, PARKED_PREFIX + b"%d" % base_id, base_id)
+        db.execute("UPDATE base SET parent_id = ?, name = ? WHERE base_id = ?", values)
+    return base_id
+
+
+def arrive(db: sqlite3.Connection, base_id: int, path: bytes, to: bytes) -> None:
+    """Give a row that was at `path` its new place."""
     remove(db, to)
-    known.forget()
     db.execute(
         "UPDATE base SET parent_id = ?, name = ? WHERE base_id = ?",
-        (known.ensure(parent_of(to)), name_of(to), base_id),
+        (BasePaths(db).ensure(parent_of(to)), name_of(to), base_id),
     )
     prune(db, parent_of(path))
-    return base_id
 
 
 def remove(db: sqlite3.Connection, path: bytes) -> int:

@@ -18,18 +18,23 @@ from syncd.core.path import parent as parent_of
 from syncd.index import base, history, nodes, records
 from syncd.index.base import BasePaths
 from syncd.index.nodes import Directories
-from syncd.index.rows import ENTRY_COLUMNS, LEARNT, Row, entry_of, values_of
+from syncd.index.rows import ENTRY_COLUMNS, LEARNT, PARKED_PREFIX, Row, entry_of, values_of
 
 
 def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence[Result]) -> None:
     """Store what the `Done` ones among `results` did, in order. `batch_id` names the batch in the journal."""
     done = [result for result in results if isinstance(result, Done)]
     writer = _Writer(db)
+    # Of a cycle of names one leaves before all others and arrives after them, as it did in the tree.
+    parked = [writer.leave(one) for one in done if is_parked(one)]
     for one in done:
-        if not writer.store_new(one):
+        if not is_parked(one) and not writer.store_new(one):
             writer.flush_new()
             writer.store(one)
     writer.flush_new()
+    for left in parked:
+        if left is not None:
+            writer.arrive(left)
     writer.flush()
     history.add(db, batch_id, now_ns, done)
 
@@ -62,6 +67,20 @@ class _New(NamedTuple):
     parent_id: int
     other_id: int
     base_id: int
+
+
+class _Left(NamedTuple):
+    """A node on its way from one name to another. `base_id`: its base row, where that is parked, too."""
+
+    action: Move
+    node_id: int
+    entry: Entry
+    hint: StatHint | None
+    base_id: int | None
+
+
+def is_parked(done: Done) -> bool:
+    return isinstance(done.action, Move) and done.action.parked
 
 
 class _Writer:
@@ -133,7 +152,9 @@ class _Writer:
                 if entry is not None:
                     self._put(action, entry, done.hint)
             case Move():
-                self._move(action, entry or action.expect, done.hint)
+                left = self.leave(done)
+                if left is not None:
+                    self.arrive(left)
             case Delete() | RemoveDirectory():
                 self._remove(action.side, action.path)
 
@@ -217,38 +238,57 @@ class _Writer:
         source, destination = (node_id, other[0]) if side is Side.SOURCE else (other[0], node_id)
         base.put(self._db, path, entry, source, destination, unverified=unverified, known=self._bases)
 
-    def _move(self, action: Move, entry: Entry, hint: StatHint | None) -> None:
-        side, path, to = action.side, action.path, action.to
+    def leave(self, done: Done) -> _Left | None:
+        """Take a node from its old name; a parked one with its base row, since both names will be taken."""
+        action = done.action
+        if not isinstance(action, Move):
+            return None
+        side, path = action.side, action.path
         here = self._at(side, path)
         from_id = self._directories[side].find(parent_of(path))
+        if here is None or from_id is None:
+            return None
+        entry = _with_known_digest(done.entry or action.expect, here)
+        hint = done.hint or records.hint(self._db, side, path)
+        self._children.setdefault(from_id, {})[name_of(path)] = None
+        base_id = None
+        if action.parked:
+            nodes.move_node(self._db, here[0], int(side), PARKED_PREFIX + b"%d" % here[0])
+            base_id = base.park(self._db, path)
+            self._forget_paths(side)
+        return _Left(action, here[0], entry, hint, base_id)
+
+    def arrive(self, left: _Left) -> None:
+        """Give a node that has left its new name. The base row follows with its old entry."""
+        action, node_id = left.action, left.node_id
+        side, path, to = action.side, action.path, action.to
         to_id = self._directories[side].find(parent_of(to))
-        if here is None or from_id is None or to_id is None:
+        if to_id is None:
             return
         taken = self._at(side, to)
         if taken is not None:
             nodes.remove_subtree(self._db, taken[0])
-        entry = _with_known_digest(entry, here)
-        nodes.move_node(self._db, here[0], to_id, name_of(to))
-        nodes.set_entry(self._db, here[0], entry)
-        hint = hint or records.hint(self._db, side, path)
-        self._children.setdefault(from_id, {})[name_of(path)] = None
-        self._note_child(to_id, name_of(to), entry, hint)
-        self._directories[side].forget()
-        self._bases.forget()
-        if action.is_conflict:
+        nodes.move_node(self._db, node_id, to_id, name_of(to))
+        nodes.set_entry(self._db, node_id, left.entry)
+        self._note_child(to_id, name_of(to), left.entry, left.hint)
+        self._forget_paths(side)
+        base_id = left.base_id
+        if base_id is not None:
+            base.arrive(self._db, base_id, path, to)
+        elif action.is_conflict:
             base.remove(self._db, path)
         else:
-            self._move_base(side, path, to, here[0])
+            base_id = base.move(self._db, path, to)
+        if base_id is not None:
+            # Claimed by the nodes that are at the new name now.
+            other = self._at(side.other, to)
+            other_id = 0 if other is None else other[0]
+            source, destination = (node_id, other_id) if side is Side.SOURCE else (other_id, node_id)
+            base.link(self._db, base_id, source, destination)
 
-    def _move_base(self, side: Side, path: bytes, to: bytes, node_id: int) -> None:
-        """The base row follows with its old entry, claimed by the nodes that are at the new name now."""
-        base_id = base.move(self._db, path, to)
-        if base_id is None:
-            return
-        other = self._at(side.other, to)
-        other_id = 0 if other is None else other[0]
-        source, destination = (node_id, other_id) if side is Side.SOURCE else (other_id, node_id)
-        base.link(self._db, base_id, source, destination)
+    def _forget_paths(self, side: Side) -> None:
+        self._directories[side].forget()
+        self._bases.forget()
 
     def _remove(self, side: Side, path: bytes) -> None:
         here = self._at(side, path)

@@ -8,9 +8,20 @@ import pytest
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, Result
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.core.listing import unpack
+from syncd.core.move import MoveOutcome, in_sequence
 from syncd.core.state import PathState
 from syncd.index import base, dirty, feed, history, nodes, records, results
-from tests.index.kit import DESTINATION, SOURCE, base_paths, mutate, paths_of, states
+from tests.index.kit import (
+    DESTINATION,
+    DIRECTORY,
+    SOURCE,
+    base_paths,
+    file,
+    listed,
+    mutate,
+    paths_of,
+    states,
+)
 
 DB = sqlite3.Connection
 
@@ -173,3 +184,70 @@ def test_a_batch_that_was_recorded_twice_changes_nothing(db: DB, copier: Copier)
     assert paths_of(db, DESTINATION) == before
     assert base_paths(db) == base_before
     copier.assert_one()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_names_that_change_places(copier: Copier, seed: int) -> None:
+    """Swaps, longer cycles and chains of files and directories, in an order that the core chose: nothing
+    beneath them is lost, ids stay, and the three trees agree."""
+    db, rng = copier.db, random.Random(seed)
+    for directory in (b"x", b"y"):
+        nodes.put(db, SOURCE, directory, DIRECTORY)
+    names = [b"%s%d" % (rng.choice((b"", b"x/", b"y/")), number) for number in range(rng.randrange(2, 9))]
+    for name in names:
+        if rng.random() < 0.4:
+            nodes.put(db, SOURCE, name, DIRECTORY)
+            nodes.put(db, SOURCE, name + b"/inside", file(name.decode()))
+        else:
+            nodes.put(db, SOURCE, name, file(name.decode()))
+    listed(db)
+    copier.mirror()
+    copier.assert_one()
+    before = {path: node.node_id for path, node in paths_of(db, DESTINATION).items()}
+
+    places = [*names, *(b"x/new-%d" % number for number in range(rng.randrange(3)))]
+    rng.shuffle(places)
+    renames = {old: new for old, new in zip(names, places, strict=False) if old != new}
+    moved = {old: nodes.find(db, SOURCE, old) for old in renames}
+    for number, node in enumerate(moved.values()):
+        assert node is not None
+        nodes.move_node(db, node.node_id, 1, b"aside-%d" % number)
+    for old, new in renames.items():
+        node = moved[old]
+        assert node is not None
+        nodes.move(db, SOURCE, paths_of_id(db, node.node_id), new)
+
+    moves = [MoveOutcome(DESTINATION, old, new, entry_at(db, new), old) for old, new in renames.items()]
+    ordered = in_sequence(moves)
+    copier.record([done_of(copier, move) for move in ordered])
+    after = {path: node.node_id for path, node in paths_of(db, DESTINATION).items()}
+    assert after == {moved_path(path, renames): node_id for path, node_id in before.items()}
+    copier.assert_one()
+    copier.assert_records()
+    assert not db.execute("SELECT 1 FROM nodes WHERE name < x'01' AND parent_id IS NOT NULL").fetchall()
+    assert not db.execute("SELECT 1 FROM base WHERE name < x'01' AND parent_id IS NOT NULL").fetchall()
+
+
+def moved_path(path: bytes, renames: dict[bytes, bytes]) -> bytes:
+    """Where a path is after all renames of what it is or lies beneath."""
+    for old, new in renames.items():
+        if path == old or path.startswith(old + b"/"):
+            return new + path[len(old) :]
+    return path
+
+
+def entry_at(db: DB, path: bytes) -> Entry:
+    found = nodes.find(db, SOURCE, path)
+    assert found is not None
+    return found.entry
+
+
+def paths_of_id(db: DB, node_id: int) -> bytes:
+    path = nodes.path_of(db, node_id)
+    assert path is not None
+    return path
+
+
+def done_of(copier: Copier, move: MoveOutcome) -> Done:
+    action = Move(move.side, move.path, move.to, move.expect, parked=move.is_parked)
+    return Done(action, move.expect, copier.hint(move.expect))
