@@ -151,7 +151,7 @@ for initial in ("merge", "source-wins", "destination-wins"):
 
 # A source backup that pulls changes of the destination.
 
-PULL: dict[str, Setting] = {"pull_destination_changes": True}
+PULL: dict[str, bool] = {"pull_destination_changes": True}
 for name, start, at_source, at_destination, end in (
     ("add at D", NONE, [], [MODIFY], both(NEW)),
     ("modify at D", F, [], [MODIFY], both(NEW, ["old"])),
