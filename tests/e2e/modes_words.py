@@ -26,7 +26,7 @@ DS, DB = "destination-to-source", "destination-backup"
 COLUMNS = (TW, SD, SB, DS, DB)
 
 Tree = Mapping[str, str]
-Edit = Callable[[Path, float], None]
+Edit = Callable[[Path, float], object]
 Record = tuple[str, str, str, str | None]
 """A conflict record: path, kind, state, winner."""
 
