@@ -52,6 +52,15 @@ def content_against_base(entry: Entry, base: Entry) -> Same:
     return Same.EQUAL if entry.mtime_ns == base.mtime_ns else Same.DIFFERENT
 
 
+def is_truncated(state: PathState, side: Side) -> bool:
+    """Did a file shrink without a new time stamp? So do files whose content a crash did not let reach the
+    disk; whoever truncates a file sets its mtime."""
+    entry, base = state.at(side), state.base
+    if entry is None or base is None or entry.kind is not Kind.FILE or base.kind is not Kind.FILE:
+        return False
+    return entry.size < base.size and entry.mtime_ns == base.mtime_ns
+
+
 def looks_equal_unread(a: Entry, b: Entry) -> bool:
     """The first-sync rule for files of one size: equal mtimes with a non-zero sub-second part."""
     return a.mtime_ns == b.mtime_ns and a.mtime_ns % 1_000_000_000 != 0

@@ -13,6 +13,7 @@ import msgspec
 from syncd.core.change import (
     Change,
     change_of,
+    is_truncated,
     looks_equal_unread,
     masked_into,
     merge_modes,
@@ -72,10 +73,18 @@ def reconcile(state: PathState, rules: Rules) -> Outcome:
     if source is not None and destination is not None:
         if source == state.base == destination:
             return Outcome(state, Verb.NOTHING)
-        return _untouchable(state) or _present_on_both(state, source, destination, rules)
+        return (
+            _untouchable(state)
+            or (rules.is_after_crash and _suspect(state, rules))
+            or _present_on_both(state, source, destination, rules)
+        )
     if source is None and destination is None and not (state.source_unknown or state.destination_unknown):
         return _gone(state)
-    return _untouchable(state) or _present_on_one(state, rules)
+    return (
+        _untouchable(state)
+        or (rules.is_after_crash and _suspect(state, rules))
+        or _present_on_one(state, rules)
+    )
 
 
 def leave(state: PathState, reason: Reason, *, is_report: bool = False) -> Outcome:
@@ -133,6 +142,25 @@ def _untouchable(state: PathState) -> Outcome | None:
         verb = Verb.LEAVE if state.base is None else Verb.FORGET
         return Outcome(state, verb, reason=Reason.KEPT_FOR_IGNORED)
     return None
+
+
+def _suspect(state: PathState, rules: Rules) -> Outcome | None:
+    """A file that a crash may have cut short is put nowhere. Two-way, an unchanged other side puts its
+    version back; where the mode puts the other side's version here anyway, the table holds."""
+    suspects = [side for side in Side if is_truncated(state, side)]
+    if not suspects:
+        return None
+    side = suspects[0]
+    reads_both = rules.mode.authority is None or rules.pulls_destination_changes
+    if len(suspects) == 1 and not reads_both and rules.mode.authority is side.other:
+        return None
+    if len(suspects) == 1 and reads_both:
+        change = change_of(state, side.other, rules.mode_mask)
+        if change is Change.MAYBE:
+            return compare(state, (side.other,))
+        if change in (Change.NONE, Change.MODE):
+            return place(state, side, rules, Reason.SUSPECT_TRUNCATED)
+    return leave(state, Reason.SUSPECT_TRUNCATED)
 
 
 # Present on one side.

@@ -50,7 +50,8 @@ class Rules(msgspec.Struct, frozen=True):
     sync reads files of equal size even where the time stamps agree. `pulls_destination_changes`: the
     other reading of `source-backup`. `mode_mask`: permission bits that both trees can hold. `now_ns` is
     wall-clock time (Unix epoch), used for the future-stamp rule only; `host` names conflict copies.
-    `choices` are what a person chose for single conflicts, by path.
+    `choices` are what a person chose for single conflicts, by path. `is_after_crash`: since an unclean stop a
+    file that shrank without a new time stamp is suspect.
     """
 
     mode: Mode
@@ -63,6 +64,7 @@ class Rules(msgspec.Struct, frozen=True):
     now_ns: int = 0
     host: str = "localhost"
     choices: Mapping[bytes, Policy] = {}
+    is_after_crash: bool = False
 
     def policy_at(self, path: bytes) -> Policy:
         """The policy for a conflict at `path`."""

@@ -81,6 +81,15 @@ def set_state_lost(db: sqlite3.Connection, lost: bool) -> None:
     put_int(db, "state_lost", int(lost))
 
 
+def is_after_crash(db: sqlite3.Connection) -> bool:
+    """Was there an unclean stop, and is what it may have cut short not dealt with yet?"""
+    return get_int(db, "after_crash") == 1
+
+
+def set_after_crash(db: sqlite3.Connection, is_so: bool) -> None:
+    put_int(db, "after_crash", int(is_so))
+
+
 def root_identities(db: sqlite3.Connection) -> dict[Side, RootIdentity]:
     """The roots as they were when they were last opened."""
     found = {}

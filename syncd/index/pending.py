@@ -137,6 +137,13 @@ def count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM pending").fetchone()[0])
 
 
+def has(db: sqlite3.Connection, reason: Reason) -> bool:
+    """Does any path wait for this reason?"""
+    return (
+        db.execute("SELECT 1 FROM pending WHERE reason = ? LIMIT 1", (reason.value,)).fetchone() is not None
+    )
+
+
 def due(db: sqlite3.Connection, now_ns: int | None, everything: bool = False) -> list[bytes]:
     """Paths whose next attempt is due at `now_ns` (None: none), or `everything` that waits."""
     if everything:

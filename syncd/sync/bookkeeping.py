@@ -26,7 +26,7 @@ from syncd.sync.settings import BOTH
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
 
-TOLD = (Reason.SPECIAL_FILE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY)
+TOLD = (Reason.SPECIAL_FILE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY, Reason.SUSPECT_TRUNCATED)
 """Why a path is left alone, where that is worth a note or an issue."""
 
 MAX_VERDICTS = 10_000
@@ -267,6 +267,14 @@ def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], b
     """Mode, filter or root changed: unequal base rows go, and what they are judged by is stored with them."""
     base.drop_unequal(db, is_ignored)
     meta.set_rules(db, stamp)
+
+
+def review_crash(db: sqlite3.Connection) -> bool:
+    """Everything was looked at since the unclean stop. True while files that it may have cut short wait for a
+    person: only then is it remembered."""
+    is_open = pending.has(db, Reason.SUSPECT_TRUNCATED)
+    meta.set_after_crash(db, is_open)
+    return is_open
 
 
 def acknowledge(db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int) -> None:

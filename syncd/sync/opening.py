@@ -20,6 +20,7 @@ class Opened(msgspec.Struct):
     is_first_sync: bool = True
     is_state_lost: bool = False
     rules_changed: bool = False
+    is_after_crash: bool = False
 
 
 async def open_pair(
@@ -40,20 +41,26 @@ async def open_pair(
     is_first = not await database.read(meta.is_first_sync_done)
     roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
     in_force = await database.read(meta.rules)
+    after_crash = not database.was_clean or await database.read(meta.is_after_crash)
     is_lost = is_first and (had_marker if not stored else await database.read(meta.is_state_lost))
-    await database.write(remember, identities, is_lost)
+    await database.write(remember, identities, is_lost, after_crash)
     return Opened(
         is_first_sync=is_first,
         is_state_lost=is_lost,
+        is_after_crash=after_crash,
         rules_changed=not is_first
         and (roots_changed or not (in_force or "").startswith(rules_prefix(settings))),
     )
 
 
-def remember(db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool) -> None:
-    """Which roots these are, and that the base of an earlier life is missing: restarts do not forget it."""
+def remember(
+    db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool, after_crash: bool
+) -> None:
+    """Which roots these are, whether the base of an earlier life is missing, and whether that life ended
+    badly: restarts do not forget it."""
     meta.set_root_identities(db, identities)
     meta.set_state_lost(db, is_lost)
+    meta.set_after_crash(db, after_crash)
 
 
 def moved(known: RootIdentity | None, now: RootIdentity) -> bool:
@@ -95,4 +102,5 @@ def rules_now(
         now_ns=now_ns,
         host=settings.host,
         choices=chosen,
+        is_after_crash=opened.is_after_crash,
     )

@@ -1,0 +1,72 @@
+"""CRA-03 with real trees: what an unclean stop may have cut short is not put over a good version."""
+
+import os
+from pathlib import Path
+
+from syncd.core.reason import Reason
+from syncd.index import pending
+from syncd.index.database import Database
+from syncd.index.seal import seal_name
+from tests.daemon.desk import OLD_NS, Desk, contents
+
+
+def crash(desk: Desk) -> None:
+    """As after a kill or a power cut: the state is whole, and not sealed."""
+    seal_name(desk.database).unlink()
+
+
+def cut(path: Path, size: int = 0) -> None:
+    """What a crash does to a file that was not synced: the size goes, the time stamp stays."""
+    before = path.stat()
+    os.truncate(path, size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+async def reasons(desk: Desk) -> dict[bytes, Reason]:
+    database = await Database.open(desk.database)
+    try:
+        return {row.path: row.reason for row in await database.read(pending.list_all)}
+    finally:
+        await database.close()
+
+
+async def begun(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.write(desk.source / "f", b"0123456789")
+    desk.write(desk.source / "g", b"9876543210")
+    await desk.sync()
+    return desk
+
+
+async def test_the_good_version_is_put_back(tmp_path: Path) -> None:
+    desk = await begun(tmp_path)
+    crash(desk)
+    cut(desk.source / "f")
+    cut(desk.destination / "g", 4)
+    await desk.sync()
+    assert contents(desk.source) == contents(desk.destination) == {"f": b"0123456789", "g": b"9876543210"}
+    assert sorted(path.read_bytes() for path in desk.destination.glob(".syncd/trash/*/r*")) == [b"9876"]
+    cut(desk.source / "f", 3)
+    await desk.sync()
+    assert contents(desk.destination)["f"] == b"012", "after a clean stop it is a user's change"
+
+
+async def test_what_has_no_good_version_waits_until_it_is_touched(tmp_path: Path) -> None:
+    desk = await begun(tmp_path)
+    crash(desk)
+    cut(desk.source / "f")
+    desk.write(desk.destination / "f", b"edited meanwhile", OLD_NS + 10**10)
+    for _ in range(3):
+        outcome = await desk.sync()
+        assert outcome.overview.issues == 1
+        assert await reasons(desk) == {b"f": Reason.SUSPECT_TRUNCATED}
+        assert contents(desk.source)["f"] == b""
+        assert contents(desk.destination)["f"] == b"edited meanwhile"
+    desk.write(desk.source / "f", b"restored by hand", OLD_NS + 10**11)
+    await desk.sync()
+    assert contents(desk.source) == contents(desk.destination)
+    assert contents(desk.source)["f"] == b"restored by hand"
+    assert await reasons(desk) == {}
+    cut(desk.source / "g", 3)
+    await desk.sync()
+    assert contents(desk.destination)["g"] == b"987"
