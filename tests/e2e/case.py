@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from syncd.control.methods import METHODS
-from tests.e2e.kit import CONTROL, PATIENCE_S, Daemon
+from tests.e2e.kit import CONTROL, MANIFEST, PATIENCE_S, Daemon
 
 OLD_NS = 1_600_000_000_123_456_789
 
@@ -42,6 +42,13 @@ def survey(root: bytes) -> dict[bytes, Found]:
 
 def is_control(path: bytes) -> bool:
     return path == CONTROL or path.startswith(CONTROL + b"/")
+
+
+def is_content(path: bytes) -> bool:
+    """Bytes of a user: what is visible, and what lies in the trash."""
+    if not is_control(path):
+        return True
+    return path.startswith(CONTROL + b"/trash/") and os.path.basename(path) != MANIFEST.encode()
 
 
 def look(name: bytes, directory: int) -> Found:
@@ -152,15 +159,13 @@ class Side:
         return sorted(data for data in self.files().values() if data is not None)
 
     def trash(self) -> list[bytes]:
-        """Every content below the control directory."""
+        """Every content that the trash keeps."""
         below = survey(self.root).items()
-        return [found.data for path, found in below if is_control(path) and found.data is not None]
+        return [one.data for path, one in below if is_control(path) and one.data and is_content(path)]
 
     def contents(self) -> set[bytes]:
         """Every content here, visible or kept."""
-        found = survey(self.root)
-        found.pop(CONTROL + b"/marker", None)
-        return {one.data for one in found.values() if one.data}
+        return {one.data for path, one in survey(self.root).items() if one.data and is_content(path)}
 
 
 class Case:
@@ -252,7 +257,8 @@ class Case:
         return dict(self.call("status", pairs=[self.name])["pairs"][0])
 
     def hold(self) -> dict[str, Any] | None:
-        return self.status()["hold"]
+        hold: dict[str, Any] | None = self.status()["hold"]
+        return hold
 
     def issues(self, *, notes: bool = False) -> dict[str, str]:
         """Reason by path."""

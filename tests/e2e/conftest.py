@@ -17,9 +17,15 @@ def scenario_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon
 
 
 @pytest.fixture
-def case(scenario_daemon: Daemon, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    """A scenario's own pair, gone again afterwards."""
-    one = Case(scenario_daemon, "case-" + tmp_path.name.lower()[:60], tmp_path, request.param)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    """A scenario's own pair, gone again afterwards. With `lone=True` in a daemon of its own."""
+    options = dict(request.param)
+    name = "case-" + tmp_path.name.lower()[:60]
+    if options.pop("lone", False):
+        with Daemon(tmp_path / "daemon", ()) as daemon:
+            yield Case(daemon, name, tmp_path, options)
+        return
+    one = Case(request.getfixturevalue("scenario_daemon"), name, tmp_path, options)
     try:
         yield one
     finally:

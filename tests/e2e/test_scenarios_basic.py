@@ -103,7 +103,7 @@ def test_four_bytes_in_a_large_file(case: Case) -> None:
     assert case.a.read("large") == case.b.read("large")
     assert case.a.read("large")[33 << 20 : (33 << 20) + 4] == b"four"
     assert case.history()[-1]["size"] == 64 << 20
-    assert [path for path in case.a.files()] == ["large"]
+    assert list(case.a.files()) == ["large"]
 
 
 @scenario("BAS-14")

@@ -67,7 +67,7 @@ def test_second_conflict_on_the_same_file(case: Case) -> None:
 
 @scenario("CON-05", **KEEP_BOTH)
 def test_name_of_the_copy_is_taken(case: Case) -> None:
-    """Learn the name that a conflict would use, give it to a file of the user, and have the conflict again."""
+    """Learn the name that a conflict would use, give it to a user's file, and have the conflict again."""
     case.given({"f": "1"})
     both_edit(case)
     (copy,) = copies(case)

@@ -195,7 +195,7 @@ def test_trash_is_emptied_by_the_user(case: Case) -> None:
 @scenario("IGN-10 copied")
 def test_a_copied_control_directory_is_not_synchronised(case: Case) -> None:
     case.given({"f": "1"})
-    shutil.copytree(case.b.at(".syncd"), case.b.at("sub/.syncd"))
+    shutil.copytree(os.fsdecode(case.b.at(".syncd")), os.fsdecode(case.b.at("sub/.syncd")))
     case.b.write("sub/x", "2")
     outcome = case.wait()
     assert outcome in ("synced", "degraded")

@@ -1,5 +1,6 @@
 """Odd names: section 1.8 of the catalogue, first half."""
 
+import contextlib
 import os
 
 import pytest
@@ -86,10 +87,8 @@ def deep_write(side: Side, parts: list[bytes], data: bytes) -> None:
     """A file whose path is too long for one call."""
     here = os.open(side.root, os.O_RDONLY | os.O_DIRECTORY)
     for part in parts[:-1]:
-        try:
+        with contextlib.suppress(FileExistsError):
             os.mkdir(part, dir_fd=here)
-        except FileExistsError:
-            pass
         below = os.open(part, os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
         os.close(here)
         here = below

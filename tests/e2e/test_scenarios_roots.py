@@ -4,6 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
+from syncd.control.client import CallError
 from tests.e2e.case import OLD_NS, Case, scenario
 from tests.e2e.kit import eventually
 from tests.e2e.mounts import mounted, needs_root, unmount
@@ -168,10 +171,9 @@ def test_approval_is_for_the_listed_deletions_only(case: Case) -> None:
         case.a.delete(f"d/{number}")
     case.resume()
     case.sync("held")
-    try:
+    with pytest.raises(CallError) as refused:
         case.call("plan.approve", pair=case.name, plan_id=hold["plan_id"])
-    except Exception as refused:
-        assert "no-such-id" in getattr(refused, "reason", "")
+    assert refused.value.reason == "no-such-id"
     case.wait()
     assert all(case.b.exists(f"d/{number}") for number in range(40, 80))
     latest = case.hold()

@@ -237,7 +237,9 @@ def test_capabilities_are_not_copied(case: Case) -> None:
     case.given({"g": "1"})
     case.a.write("f", "2", mode=0o755)
     try:
-        os.setxattr(case.a.at("f"), "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+        os.setxattr(
+            case.a.at("f"), "security.capability", bytes.fromhex("0100000200040000000000000000000000000000")
+        )
     except OSError:
         pytest.skip("no capabilities on this file system")
     case.sync()
