@@ -11,6 +11,7 @@ import msgspec
 
 from syncd.core import path as paths
 from syncd.core.entry import Kind, Side
+from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, reconcile
 from syncd.core.rules import Rules
 from syncd.core.state import PathState
@@ -130,10 +131,18 @@ class Gatherer:
             files = [outcome.path for outcome in wanting if lacks_digest(outcome.state, side)]
             for start in range(0, len(files), DIGESTS):
                 read = await self._trees[side].digest(files[start : start + DIGESTS])
-                stale = await self._database.write(
-                    store_digests, side, tuple(read), self._world.clock.now_ns()
-                )
-                gathered.stale[side].update(stale)
+                gone = await self._gone(side, read)
+                told = tuple(one for one in read if one.path not in gone)
+                stale = await self._database.write(store_digests, side, told, self._world.clock.now_ns())
+                gathered.stale[side].update(stale, gone)
+
+    async def _gone(self, side: Side, read: Sequence[Digested]) -> set[bytes]:
+        """What could not be read because it is not there any more: no issue, but another state."""
+        failed = [one.path for one in read if one.problem is Reason.CHANGING]
+        if not failed:
+            return set()
+        looks = await self._trees[side].look(failed)
+        return {one.path for one in looks if one.child is None and one.problem is None}
 
 
 def with_ancestors(wanted: Sequence[bytes], *, include_self: bool = True) -> list[bytes]:
