@@ -5,8 +5,7 @@ from outside (events, `syncctl`) only marks what the next turn has to do and wak
 configuration types here: the supervisor translates.
 """
 
-import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, cast
 
@@ -20,24 +19,18 @@ from syncd.core.error import NeedsUser, StaleError, TransientError
 from syncd.core.lifecycle import Event as LifecycleEvent
 from syncd.core.lifecycle import PairState, next_state
 from syncd.core.reason import Reason
-from syncd.core.settle import Due, SettleQueue
+from syncd.core.settle import Due
 from syncd.daemon.attention import Attention, Demand, Errand, Ticket
+from syncd.daemon.intake import Intake
 from syncd.daemon.overview import Overview, WaitOutcome, overview
+from syncd.daemon.schedule import Pulse, Schedule
 from syncd.sync.cycle import Cycle, Report
 from syncd.sync.observe import Observation
 from syncd.sync.settings import BOTH, World
-from syncd.watch.port import Dirty, Event, Rescan, Watcher
+from syncd.watch.port import Watcher
 
-ROOT_POLL_S = 2.0
-RETRY_FIRST_S = 5.0
-RETRY_MOST_S = 600.0
-COOKIE_TIMEOUT_S = 5.0
 AGAIN_NS = 10**9
 """The pause before another turn when something changes faster than it can be dealt with."""
-RELEASE_NS = 2 * 10**9
-"""Roots are kept open this long after the last turn."""
-STUCK_S = 600
-"""A call to a file system that takes longer is taken for one that never returns."""
 
 T = TypeVar("T")
 
@@ -69,34 +62,24 @@ class Pair:
     ) -> None:
         self.name = cycle.settings.name
         self.cycle = cycle
-        self.watchers: Mapping[Side, Watcher] = {}
-        """Made anew whenever the roots have been opened: empty before."""
         self.state = PairState.STARTING
         self.trouble: NeedsUser | TransientError | None = None
         self.last_synced_ns: int | None = None
         self.next_attempt_ns: int | None = None
         self.overview = Overview()
         self._is_busy = False
-        self._busy_since_ns: int | None = None
-        self._pulse: tuple[object, ...] = ()
-        self._pulse_at_ns = 0
-        self._make_watchers = make_watchers
+        self._pulse = Pulse()
         self._review = review
-        self._watching: anyio.CancelScope | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
-        self._timing = timing
+        self._schedule = Schedule(world.clock, timing.rescan_s, timing.jitter)
         self._world = world
         self._scan_slot = scan_slot
-        self._queues = {side: SettleQueue(int(timing.settle_s * 1e9)) for side in BOTH}
         self._attention = Attention()
+        self._intake = Intake(make_watchers, timing.settle_s, world, self._attention.wake)
         self._is_paused = is_paused
         self._is_stopping = False
         self._is_open = False
         self._adopts = adopts
-        self._attempt = 0
-        self._rescan_at_ns: int | None = None
-        self._retry_at_ns = 0
-        self._release_at_ns: int | None = None
         self._has_scanned = False
 
     # What others may call.
@@ -117,7 +100,7 @@ class Pair:
 
     def resume(self) -> None:
         self._is_paused = False
-        self._attempt = 0
+        self._schedule.forgive()
         self._attention.wake()
 
     @property
@@ -153,17 +136,7 @@ class Pair:
         """Return once every change made before the call was dealt with (interfaces, `wait`)."""
         if self._is_paused or self.state is PairState.FAILED:
             return WaitOutcome.DEGRADED
-        missed = []
-
-        async def ask(side: Side) -> None:
-            watcher = self.watchers.get(side)
-            if watcher is None or not watcher.is_alive or not await watcher.cookie(COOKIE_TIMEOUT_S):
-                missed.append(side)
-
-        async with anyio.create_task_group() as tasks:
-            for side in BOTH:
-                tasks.start_soon(ask, side)
-        for side in missed:
+        for side in await self._intake.catch_up():
             self._attention.add(side, scans=(b"",))
         ticket = self._attention.ask()
         await ticket.done.wait()
@@ -181,49 +154,28 @@ class Pair:
         return cast(T, errand.answer)
 
     @property
+    def watchers(self) -> Mapping[Side, Watcher]:
+        """Empty until the roots have been opened."""
+        return self._intake.watchers
+
+    @property
     def settling(self) -> int:
         """Paths that wait in the debounce queues."""
-        return sum(map(len, self._queues.values()))
+        return len(self._intake)
 
     def is_settling(self, path: bytes) -> bool:
         """Does an event for this path, or for a directory above it, wait to settle?"""
-        return any(queue.holds(path) for queue in self._queues.values())
+        return self._intake.holds(path)
 
     def oldest_change_ns(self) -> int | None:
         """Wall time of the oldest change that is known and not yet dealt with."""
-        return self._busy_since_ns if self._is_busy or self.settling else None
-
-    def deliver(self, side: Side) -> Callable[[Sequence[Event]], None]:
-        """The entrance for a watcher's events."""
-
-        def take(events: Sequence[Event]) -> None:
-            # Quiet is counted from when it happened, not from when the watcher told.
-            watcher = self.watchers.get(side)
-            age_ns = int(watcher.delay_s * 1e9) if watcher is not None else 0
-            now = self._world.clock.monotonic_ns() - age_ns
-            if not self.settling and not self._is_busy:
-                self._busy_since_ns = self._world.clock.now_ns()
-            for event in events:
-                self._take(side, event, now)
-            self._attention.wake()
-
-        return take
-
-    def _take(self, side: Side, event: Event, now: int) -> None:
-        if isinstance(event, Dirty):
-            self._queues[side].push(event.path, now, disappeared=event.is_gone)
-        elif isinstance(event, Rescan):
-            self._queues[side].push(event.path, now, is_subtree=True)
-            if event.reason not in (Reason.ADDED, Reason.WATCH_UNSUPPORTED, Reason.WATCH_LIMIT):
-                self._world.publish("watch.lost", event.path, side=side.word, reason=event.reason.value)
+        return self._intake.began_ns if self._is_busy or self.settling else None
 
     def is_responsive(self, now_ns: int) -> bool:
-        """Idle, or getting on: something was done since STUCK_S. Asked from time to time by the watchdog."""
+        """Idle, or getting on."""
         progress = self.cycle.progress
-        pulse = (self._is_busy, self.state, progress.phase, progress.done, progress.bytes_done)
-        if pulse != self._pulse or not self._is_busy:
-            self._pulse, self._pulse_at_ns = pulse, now_ns
-        return now_ns - self._pulse_at_ns < STUCK_S * 10**9
+        signs = (self._is_busy, self.state, progress.phase, progress.done, progress.bytes_done)
+        return self._pulse.is_felt(signs, now_ns, is_busy=self._is_busy)
 
     # The task.
 
@@ -244,19 +196,8 @@ class Pair:
         """Open the roots, then watch them: what changes from now on is seen by the scan or by a watcher."""
         await self.cycle.open(adopts=self._adopts)
         self._is_open, self._adopts = True, False
-        if self._watching is not None:
-            self._watching.cancel()
-        self.watchers = self._make_watchers()
         if self._tasks is not None:
-            await self._tasks.start(self._watch)
-
-    async def _watch(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Run the watchers of both sides until the roots are opened again."""
-        with anyio.CancelScope() as self._watching:
-            async with anyio.create_task_group() as tasks:
-                for side, watcher in self.watchers.items():
-                    await tasks.start(watcher.run, self.deliver(side))
-                task_status.started()
+            await self._intake.watch_anew(self._tasks)
 
     async def _turn(self) -> None:
         """One step of the life of a pair: wait for work, do it, judge what went wrong."""
@@ -269,7 +210,7 @@ class Pair:
         if not self._has_work():
             return
         self._is_busy = True
-        self._busy_since_ns = self._busy_since_ns or self._world.clock.now_ns()
+        self._intake.began_ns = self._intake.began_ns or self._world.clock.now_ns()
         try:
             await self._work()
         except StaleError:
@@ -278,20 +219,19 @@ class Pair:
             await self._endure(error)
         finally:
             self._is_busy = False
-            self._release_at_ns = self._world.clock.monotonic_ns() + RELEASE_NS
-            self._busy_since_ns = self._world.clock.now_ns() if self.settling else None
+            self._schedule.plan_release()
+            self._intake.began_ns = self._world.clock.now_ns() if self.settling else None
 
     async def _sleep(self) -> None:
         """Until there is something to do. After a while the roots are let go: they can be unmounted."""
-        deadline, release_at = self._next_deadline(), self._release_at_ns
+        deadline, release_at = self._next_deadline(), self._schedule.release_at_ns
         if release_at is not None and (deadline is None or release_at < deadline):
             await self._attention.sleep_until(release_at)
             if self._world.clock.monotonic_ns() < release_at:
                 return
-            self._release_at_ns = None
+            self._schedule.release_at_ns = None
             await self._let_go()
-            deadline = self._next_deadline()
-        await self._attention.sleep_until(deadline)
+        await self._attention.sleep_until(self._next_deadline())
 
     async def _let_go(self) -> None:
         """Close what is open of the roots; it is opened again when it is needed."""
@@ -315,18 +255,14 @@ class Pair:
         if self._attention.is_urgent and self.trouble is None:
             return 0
         if self.trouble is not None:
-            return self._retry_at_ns
-        deadlines = [queue.next_deadline() for queue in self._queues.values()]
-        deadlines += [self._rescan_at_ns, self._attention.later_ns, self._retry_deadline()]
-        known = [deadline for deadline in deadlines if deadline is not None]
-        return min(known) if known else None
-
-    def _retry_deadline(self) -> int | None:
-        """Paths that failed are due by wall time; deadlines here are monotonic."""
-        if self.next_attempt_ns is None:
-            return None
-        clock = self._world.clock
-        return clock.monotonic_ns() + max(0, self.next_attempt_ns - clock.now_ns())
+            return self._schedule.retry_at_ns
+        deadlines = (
+            self._intake.next_deadline(),
+            self._schedule.rescan_at_ns,
+            self._attention.later_ns,
+            self._schedule.at_wall_time(self.next_attempt_ns),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _has_work(self) -> bool:
         deadline = self._next_deadline()
@@ -340,7 +276,7 @@ class Pair:
             if not self._is_open:
                 await self._open()
                 demand.scans_all = True
-            if self._rescan_at_ns is not None and now >= self._rescan_at_ns:
+            if self._schedule.is_rescan_due(now):
                 demand.scans_all = True
             await self._observe(demand, now)
             await self._warn()
@@ -350,8 +286,7 @@ class Pair:
             self._attention.put_back(demand)
             raise
         await self._conclude(report)
-        is_unfinished = report.is_stopped or (demand.flushes and any(map(len, self._queues.values())))
-        if is_unfinished:
+        if report.is_stopped or (demand.flushes and self.settling):
             self._attention.put_back(demand)
         elif not report.is_complete:
             self._attention.put_off(demand, self._world.clock.monotonic_ns() + AGAIN_NS)
@@ -368,8 +303,7 @@ class Pair:
 
     async def _observe(self, demand: Demand, now: int) -> None:
         """Everything that is due: a whole scan, or what events and requests named."""
-        flush = demand.flushes
-        dues = {side: queue.flush() if flush else queue.due(now) for side, queue in self._queues.items()}
+        dues = self._intake.due(now, flush=demand.flushes)
         try:
             if demand.scans_all or any(b"" in due.subtrees for due in dues.values()):
                 await self._observe_all()
@@ -386,10 +320,9 @@ class Pair:
             began = self._world.clock.monotonic_ns()
             seen = await self.cycle.observe_all()
             cost_s = (self._world.clock.monotonic_ns() - began) / 1e9
-        for watcher in self.watchers.values():
-            watcher.scanned(cost_s)
+        self._intake.scanned(cost_s)
         self._enter(LifecycleEvent.SCAN_DONE)
-        self._schedule_rescan()
+        self._schedule.plan_rescan()
         for side, one in seen.items():
             # The watcher is older than the first scan: only a later one can meet half-made directories.
             self._follow_up(
@@ -408,26 +341,12 @@ class Pair:
             self._follow_up(side, await self.cycle.observe(side, single, subtrees), tuple(subtrees))
 
     def _follow_up(self, side: Side, seen: Observation, scanned: tuple[bytes, ...]) -> None:
-        """A new directory is scanned until a pass finds nothing new; racy paths are looked at once more."""
-        now = self._world.clock.monotonic_ns()
-        queue = self._queues[side]
-        for path in seen.new_directories:
-            queue.push(path, now, is_subtree=True)
-        if seen.changed:
-            for path in scanned:
-                if path:
-                    queue.push(path, now, is_subtree=True)
+        """Scan again what may have gone on growing; look at racy paths once more."""
+        self._intake.follow_up(side, seen, scanned)
         if seen.racy:
+            now = self._world.clock.monotonic_ns()
             granularity = self.cycle.trees[side].capabilities.time_granularity_ns
             self._attention.add_later(side, seen.racy, now + 2 * max(granularity, 10_000_000))
-
-    def _schedule_rescan(self) -> None:
-        interval = self._timing.rescan_s
-        if interval is None or math.isinf(interval):
-            self._rescan_at_ns = None
-            return
-        spread = 0.9 + 0.2 * self._timing.jitter()
-        self._rescan_at_ns = self._world.clock.monotonic_ns() + int(interval * spread * 1e9)
 
     async def _conclude(self, report: Report) -> None:
         """A turn went through: nothing is wrong with the pair as a whole."""
@@ -435,7 +354,7 @@ class Pair:
             self._world.publish("pair.recovered", None, reason=self.trouble.reason.value)
             log.info("pair.recovered", pair=self.name, reason=self.trouble.reason.value)
         self.trouble = None
-        self._attempt = 0
+        self._schedule.forgive()
         await self._refresh()
         if report.hold is not None:
             self._enter(LifecycleEvent.HOLD)
@@ -455,16 +374,12 @@ class Pair:
         """Held until the cause is gone (roots are polled), or waiting with growing pauses."""
         is_new = self.trouble is None or self.trouble.reason is not error.reason
         self.trouble = error
-        now = self._world.clock.monotonic_ns()
-        self._attempt += 1
+        self._schedule.plan_retry(is_polled=isinstance(error, NeedsUser))
         if isinstance(error, NeedsUser):
             self._is_open = False
-            self._retry_at_ns = now + int(ROOT_POLL_S * 1e9)
             is_root = error.reason in (Reason.ROOT_MISSING, Reason.ROOT_CHANGED)
             self._enter(LifecycleEvent.ROOT_LOST if is_root else LifecycleEvent.HOLD)
         else:
-            pause = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(self._attempt - 1, 10))
-            self._retry_at_ns = now + int(pause * 1e9)
             self._enter(LifecycleEvent.ERROR)
         self._attention.scan_all()
         self._attention.give_up()
