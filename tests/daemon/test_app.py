@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import msgspec
+from anyio.abc import SocketStream
 
 from syncd.control.listen import listen
 from syncd.daemon.app import App, ConfigSource
@@ -40,11 +41,18 @@ def toml(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+async def connected(path: Path) -> SocketStream | None:
+    try:
+        return await anyio.connect_unix(path)
+    except OSError:
+        return None
+
+
 async def figures(path: Path) -> str:
     """The answer to GET /metrics, once there is somebody who answers."""
-    while not path.is_socket():
+    while (client := await connected(path)) is None:
         await anyio.sleep(0.01)
-    async with await anyio.connect_unix(path) as client:
+    async with client:
         await client.send(b"GET /metrics HTTP/1.1\r\n\r\n")
         said = b""
         try:
