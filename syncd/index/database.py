@@ -95,6 +95,13 @@ class Database:
         async with self._lock:
             return await self._run(lambda db: _transaction(db, lambda: fn(db, *args, **kwargs)))
 
+    async def note(
+        self, fn: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, but waits for no device: it outlasts a kill, and perhaps not a power cut."""
+        async with self._lock:
+            return await self._run(lambda db: _noted(db, lambda: fn(db, *args, **kwargs)))
+
     async def read(
         self, fn: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -141,6 +148,15 @@ def _transaction(db: sqlite3.Connection, work: Callable[[], T]) -> T:
             db.execute("ROLLBACK")
         raise
     return result
+
+
+def _noted(db: sqlite3.Connection, work: Callable[[], T]) -> T:
+    """In WAL mode a transaction that is not full is written and not synced; the next full one syncs it."""
+    db.execute("PRAGMA synchronous = NORMAL")
+    try:
+        return _transaction(db, work)
+    finally:
+        db.execute("PRAGMA synchronous = FULL")
 
 
 def _snapshot(db: sqlite3.Connection, work: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ from syncd.core.rules import Policy, Rules
 from syncd.index import choices, dirty, feed, nodes, pending
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
-from syncd.sync import bookkeeping
+from syncd.sync import bookkeeping, intents
 from syncd.sync.executor import Executor, Tally
 from syncd.sync.gate import Gate
 from syncd.sync.gathering import Gathered, Gatherer, Walk
@@ -92,6 +92,12 @@ class Cycle:
         Raises NeedsUser when a root must not be trusted; the call can be repeated.
         """
         self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
+        # Before the index learns what a killed run did: what that displaced is told by what was known then.
+        await self._keeper.leftovers.look_at_all()
+        if self._opened.rules_changed or self._opened.is_state_lost:
+            await self.database.write(intents.forget_all)
+        else:
+            await intents.settle(self.database, self.trees, self.world.clock.now_ns())
         await self._ignoring.load()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
         self._again, self._walks = [], []

@@ -32,6 +32,7 @@ from syncd.core.plan import Plan
 from syncd.core.reason import Reason
 from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
+from syncd.sync import intents
 from syncd.sync.settings import PairSettings, Progress, World
 from syncd.tree.port import Batch, Step, Tree
 
@@ -173,7 +174,12 @@ class Executor:
         began = self._world.clock.monotonic_ns()
         batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied)
         with anyio.CancelScope(shield=True):
-            outcome = await self._trees[side].apply(batch)
+            await self._database.note(intents.note, batch_id, steps)
+            try:
+                outcome = await self._trees[side].apply(batch)
+            except BaseException:
+                await self._database.note(intents.forget, batch_id)
+                raise
             await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome, tally)
@@ -199,6 +205,7 @@ class Executor:
     def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
         """Index, base, history, issues and conflict records of a batch, in one transaction."""
         now_ns = self._world.clock.now_ns()
+        intents.forget(db, batch_id)
         results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
             pending.clear(db, [result.action.path for result in outcome if isinstance(result, Done)])

@@ -1,0 +1,194 @@
+"""What a batch is about to do, written down before it is done: a kill must not make it somebody's edit.
+
+A killed batch may have changed a tree while the index does not know it. If a user then edits the other
+side before the next scan, both sides seem to have changed: a conflict that nobody made, or a deleted file
+that comes back. So the next opening looks at the targets of such a batch, and stores what is there as done.
+This needs no device: users cannot edit during a power cut.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from syncd.core.action import (
+    Action,
+    Delete,
+    Done,
+    MakeDirectory,
+    Move,
+    Put,
+    RemoveDirectory,
+    SetMode,
+)
+from syncd.core.entry import Entry, Kind, Side
+from syncd.core.error import SyncdError
+from syncd.core.listing import Child
+from syncd.index import meta, results
+from syncd.index.database import Database
+from syncd.tree.port import Step, Tree
+
+KEY = "intent."
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """One step. `inode`: what a move takes along (0: unknown)."""
+
+    action: Action
+    inode: int = 0
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What is at a target now. `digest` of files, `target` of links; both only where they were asked for."""
+
+    child: Child | None = None
+    digest: bytes | None = None
+    target: bytes | None = None
+
+
+def note(db: sqlite3.Connection, batch_id: str, steps: Sequence[Step]) -> None:
+    """A batch is about to begin."""
+    intents = [Intent(step.action, step.hint.inode if step.hint else 0) for step in steps]
+    meta.put(db, KEY + batch_id, msgspec.msgpack.encode(intents))
+
+
+def forget(db: sqlite3.Connection, batch_id: str) -> None:
+    """The batch is over, whatever came of it."""
+    meta.clear(db, KEY + batch_id)
+
+
+def forget_all(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM meta WHERE key GLOB ?", (KEY + "*",))
+
+
+def unfinished(db: sqlite3.Connection) -> list[tuple[str, list[Intent]]]:
+    """The batches that a kill cut short, oldest first."""
+    rows = db.execute("SELECT key, value FROM meta WHERE key GLOB ? ORDER BY key", (KEY + "*",)).fetchall()
+    found = []
+    for key, value in rows:
+        try:
+            found.append((key.removeprefix(KEY), msgspec.msgpack.decode(value, type=list[Intent])))
+        except msgspec.MsgspecError:
+            continue
+    return found
+
+
+async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> int:
+    """Store what killed batches did. Comes before the first scan; answers how many steps were stored."""
+    count = 0
+    for batch_id, intents in await database.read(unfinished):
+        found = await look(trees, intents)
+        done = done_of(intents, found)
+        count += len(done)
+
+        def store(db: sqlite3.Connection, name: str = batch_id, these: Sequence[Done] = done) -> None:
+            if these:
+                results.record(db, name, now_ns, these)
+            forget(db, name)
+
+        await database.write(store)
+    await database.write(forget_all)
+    return count
+
+
+async def look(trees: Mapping[Side, Tree], intents: Sequence[Intent]) -> dict[tuple[Side, bytes], Found]:
+    """Everything that tells whether the steps were taken. What cannot be looked at is left out."""
+    found: dict[tuple[Side, bytes], Found] = {}
+    for side in Side:
+        actions = [intent.action for intent in intents if intent.action.side is side]
+        paths = [action.path for action in actions]
+        paths += [action.to for action in actions if isinstance(action, Move)]
+        if not paths:
+            continue
+        for seen in await trees[side].look(list(dict.fromkeys(paths))):
+            if seen.problem is None:
+                found[side, seen.path] = Found(seen.child)
+        puts = [action for action in actions if isinstance(action, Put)]
+        files = [put.path for put in puts if is_this_file(put, found.get((side, put.path)))]
+        for read in await trees[side].digest(files) if files else ():
+            child = found[side, read.path].child
+            if read.digest is not None and child is not None and read.hint == child.hint:
+                found[side, read.path] = Found(child, read.digest)
+        for put in puts:
+            target = read_target(trees[side], put, found.get((side, put.path)))
+            if target is not None:
+                found[side, put.path] = Found(found[side, put.path].child, None, target)
+    return found
+
+
+def is_this_file(put: Put, found: Found | None) -> bool:
+    """By its stat: the stamp travels with the content."""
+    child = None if found is None else found.child
+    return (
+        child is not None
+        and child.kind is put.entry.kind is Kind.FILE
+        and (child.hint.size, child.hint.mtime_ns) == (put.entry.size, put.entry.mtime_ns)
+    )
+
+
+def read_target(tree: Tree, put: Put, found: Found | None) -> bytes | None:
+    """Where the link leads that is there now."""
+    child = None if found is None else found.child
+    if child is None or not child.kind is put.entry.kind is Kind.SYMLINK:
+        return None
+    there = Entry(Kind.SYMLINK, 0, child.hint.size, child.hint.mtime_ns)
+    try:
+        return tree.content(put.path, there, child.hint).read_target_blocking()
+    except (SyncdError, OSError):
+        return None
+
+
+def done_of(intents: Sequence[Intent], found: Mapping[tuple[Side, bytes], Found]) -> list[Done]:
+    """The results of the steps that were taken. Moves hang together: all of them, or none."""
+    done = {index: result for index, intent in enumerate(intents) if (result := judge(intent, found))}
+    moves = [index for index, intent in enumerate(intents) if isinstance(intent.action, Move)]
+    are_whole = all(index in done for index in moves)
+    is_parked = any(isinstance(one.action, Move) and one.action.parked for one in intents)
+    if moves and (is_parked or not are_whole):
+        done = {index: result for index, result in done.items() if index not in moves}
+    return [done[index] for index in sorted(done)]
+
+
+def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | None:
+    """The result of one step, if what is there now is what it would have made."""
+    action = intent.action
+    here = found.get((action.side, action.path))
+    if here is None:
+        return None
+    child = here.child
+    match action:
+        case Delete() | RemoveDirectory():
+            return Done(action, None, None) if child is None else None
+        case Put():
+            return judge_put(action, here)
+        case MakeDirectory():
+            if child is None or child.kind is not Kind.DIRECTORY:
+                return None
+            return Done(action, msgspec.structs.replace(action.entry, mode=child.mode), child.hint)
+        case SetMode():
+            if child is None or child.kind is not action.expect.kind or child.mode != action.mode:
+                return None
+            return Done(action, msgspec.structs.replace(action.expect, mode=action.mode), child.hint)
+        case Move():
+            return judge_move(action, intent.inode, child, found.get((action.side, action.to)))
+
+
+def judge_put(action: Put, here: Found) -> Done | None:
+    child, entry = here.child, action.entry
+    if child is None:
+        return None
+    if entry.kind is Kind.SYMLINK:
+        is_done = here.target is not None and here.target == entry.target
+        return Done(action, entry, child.hint) if is_done else None
+    if here.digest is None or entry.digest not in (None, here.digest):
+        return None
+    return Done(action, msgspec.structs.replace(entry, mode=child.mode, digest=here.digest), child.hint)
+
+
+def judge_move(action: Move, inode: int, child: Child | None, there: Found | None) -> Done | None:
+    arrived = None if there is None else there.child
+    if not inode or arrived is None or arrived.hint.inode != inode or arrived.kind is not action.expect.kind:
+        return None
+    if child is not None and child.hint.inode == inode:
+        return None
+    return Done(action, None, arrived.hint)

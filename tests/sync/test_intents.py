@@ -1,0 +1,156 @@
+"""A run is killed between a tree and the index, and users go on: what it did is not taken for an edit."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, Result, SetMode
+from syncd.core.entry import Entry, Kind, Side, StatHint
+from syncd.core.listing import Child
+from syncd.core.rules import Policy
+from syncd.index import conflicts, meta
+from syncd.index.database import Database
+from syncd.index.driver import InlineDriver
+from syncd.sync import intents
+from syncd.sync.cycle import Cycle
+from syncd.sync.intents import Found, Intent, done_of
+from syncd.sync.settings import BOTH, PairSettings, World
+from syncd.tree.memory import MemoryTree
+from syncd.tree.memory_disk import Disk
+from syncd.tree.memory_user import User
+from syncd.tree.port import Batch
+from tests.sync.lab import START_NS, Clock
+
+S, D = Side.SOURCE, Side.DESTINATION
+FILE = Entry(Kind.FILE, 0o644, 3, 5)
+DIRECTORY = Entry(Kind.DIRECTORY, 0o755)
+
+
+Apply = Callable[[Batch], Coroutine[Any, Any, Sequence[Result]]]
+
+
+class Killed(BaseException):
+    """Nothing of this process runs any more."""
+
+
+class Desk:
+    """Two disks with their users, an index, and daemons that follow one another."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.disks = {side: Disk(Clock()) for side in BOTH}
+        self.users = {side: User(self.disks[side]) for side in BOTH}
+        self._ids = iter(range(100, 1000))
+
+    def now_ns(self) -> int:
+        return START_NS
+
+    def monotonic_ns(self) -> int:
+        return 0
+
+    async def run(self, *, dies_after_batch: bool = False) -> None:
+        """One daemon, until all is in sync, or until it is killed before it has stored its first batch."""
+        world = World(self, lambda: f"id-{next(self._ids)}", lambda *_, **__: None)
+        trees = {side: MemoryTree(self.disks[side], side) for side in BOTH}
+        cycle = Cycle(PairSettings("pair", policy=Policy.KEEP_BOTH), self.database, trees, world)
+        await cycle.open()
+        await cycle.observe_all()
+        if not dies_after_batch:
+            await cycle.synchronise(lambda: False)
+            return
+        for tree in trees.values():
+            tree.apply = dying(tree.apply, self.database)  # type: ignore[assignment, method-assign]
+        with pytest.raises((BaseExceptionGroup, Killed)):
+            await cycle.synchronise(lambda: False)
+        self.database.note = type(self.database).note.__get__(self.database)  # type: ignore[method-assign]
+
+    def tree(self, side: Side) -> dict[bytes, bytes]:
+        return {path: node.data for path, node in self.disks[side].walk()}
+
+
+def dying(apply: Apply, database: Database) -> Apply:
+    async def act(batch: Batch) -> Sequence[Result]:
+        await apply(batch)
+
+        async def nothing(*_: object, **__: object) -> None:
+            """A dead process writes nothing."""
+
+        database.note = nothing  # type: ignore[assignment, method-assign]
+        raise Killed
+
+    return act
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk(await Database.open(None, driver=InlineDriver))
+
+
+async def test_an_edit_after_a_put_that_was_not_stored_is_an_edit(desk: Desk) -> None:
+    desk.users[S].write(b"f", b"one")
+    await desk.run()
+    desk.users[S].write(b"f", b"two")
+    await desk.run(dies_after_batch=True)
+    desk.users[S].write(b"f", b"three")
+    await desk.run()
+    assert desk.tree(S) == desk.tree(D) == {b"f": b"three"}
+    assert (await desk.database.read(conflicts.counts)).open == 0
+
+
+async def test_a_new_file_that_was_put_and_deleted_again_stays_deleted(desk: Desk) -> None:
+    await desk.run()
+    desk.users[S].write(b"f", b"one")
+    await desk.run(dies_after_batch=True)
+    desk.users[S].delete(b"f")
+    await desk.run()
+    assert desk.tree(S) == desk.tree(D) == {}
+
+
+async def test_nothing_is_remembered_of_a_batch_that_was_stored(desk: Desk) -> None:
+    desk.users[S].write(b"f", b"one")
+    await desk.run()
+    assert await desk.database.read(intents.unfinished) == []
+
+
+async def test_a_note_that_cannot_be_read_is_dropped(desk: Desk) -> None:
+    await desk.database.write(meta.put, intents.KEY + "torn", b"\xc1")
+    await desk.run()
+    assert await desk.database.read(meta.get, intents.KEY + "torn") is None
+
+
+HINT = StatHint(7, 3, 5, 9)
+
+
+def child(kind: Kind = Kind.FILE, mode: int = 0o644, hint: StatHint = HINT) -> Child:
+    return Child(b"f", kind, mode, hint)
+
+
+@pytest.mark.parametrize(
+    ("intent", "found", "is_done"),
+    [
+        (Intent(Delete(D, b"f", FILE)), {(D, b"f"): Found()}, True),
+        (Intent(Delete(D, b"f", FILE)), {(D, b"f"): Found(child())}, False),
+        (Intent(Delete(D, b"f", FILE)), {}, False),
+        (Intent(Put(D, b"f", FILE, None, b"f")), {(D, b"f"): Found(child(), b"digest")}, True),
+        (Intent(Put(D, b"f", FILE, None, b"f")), {(D, b"f"): Found(child())}, False),
+        (Intent(Put(D, b"f", FILE, None, b"f")), {(D, b"f"): Found()}, False),
+        (Intent(MakeDirectory(D, b"f", DIRECTORY)), {(D, b"f"): Found(child(Kind.DIRECTORY))}, True),
+        (Intent(MakeDirectory(D, b"f", DIRECTORY)), {(D, b"f"): Found(child())}, False),
+        (Intent(SetMode(D, b"f", 0o755, FILE)), {(D, b"f"): Found(child(mode=0o755))}, True),
+        (Intent(SetMode(D, b"f", 0o755, FILE)), {(D, b"f"): Found(child())}, False),
+        (Intent(Move(D, b"f", b"g", FILE), 7), {(D, b"f"): Found(), (D, b"g"): Found(child())}, True),
+        (Intent(Move(D, b"f", b"g", FILE), 8), {(D, b"f"): Found(), (D, b"g"): Found(child())}, False),
+        (Intent(Move(D, b"f", b"g", FILE)), {(D, b"f"): Found(), (D, b"g"): Found(child())}, False),
+        (Intent(Move(D, b"f", b"g", FILE), 7), {(D, b"f"): Found(child()), (D, b"g"): Found()}, False),
+    ],
+)
+def test_what_counts_as_done(intent: Intent, found: dict[tuple[Side, bytes], Found], is_done: bool) -> None:
+    done = done_of([intent], found)
+    assert [type(one) for one in done] == [Done] * is_done
+
+
+def test_moves_count_all_or_not_at_all() -> None:
+    there = {(D, b"f"): Found(), (D, b"g"): Found(child()), (D, b"h"): Found(child()), (D, b"i"): Found()}
+    moves = [Intent(Move(D, b"f", b"g", FILE), 7), Intent(Move(D, b"h", b"i", FILE), 7)]
+    assert done_of(moves, there) == []
