@@ -68,7 +68,7 @@ class Hands:
         self._given = 0
         self._lock = threading.Lock()
         self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
-        self._children: list[_Child] = []
+        self.children: list[_Child] = []
         self._duty: Duty | None = None
         self._has_failed = False
 
@@ -81,15 +81,15 @@ class Hands:
         place = contents[0].place
         if place is None or any(content.place != place for content in contents[1:]):
             return apply.run(site, batch)
-        duty = Duty(site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place)
+        duty = Duty(
+            site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place
+        )
         child = self._child(duty)
         if child is None:
             return apply.run(site, batch)
         return self._hand_over(child, batch, contents)
 
-    def _hand_over(
-        self, child: "_Child", batch: Batch, contents: Sequence[LocalContent]
-    ) -> Sequence[Result]:
+    def _hand_over(self, child: "_Child", batch: Batch, contents: Sequence[LocalContent]) -> Sequence[Result]:
         puts = tuple((step.action, step.hint) for step in batch.steps if isinstance(step.action, Put))
         job = Job(batch.batch_id, puts, tuple(content.wanted for content in contents))
         try:
@@ -110,18 +110,18 @@ class Hands:
             if duty != self._duty:
                 self._end_all()
                 self._duty = duty
-            if self._free.empty() and len(self._children) < CHILDREN:
+            if self._free.empty() and len(self.children) < CHILDREN:
                 try:
                     child = _Child(duty)
                 except OSError:
                     return None
-                self._children.append(child)
+                self.children.append(child)
                 return child
         return self._next_free()
 
     def _next_free(self) -> "_Child | None":
         """Wait for a process to be done; None when all have died meanwhile."""
-        while self._children:
+        while self.children:
             with contextlib.suppress(queue.Empty):
                 return self._free.get(timeout=1.0)
         return None
@@ -130,7 +130,7 @@ class Hands:
         """A process that died once would die again: no others until the tree has been idle."""
         self._has_failed = True
         with self._lock, contextlib.suppress(ValueError):
-            self._children.remove(child)
+            self.children.remove(child)
         child.end()
 
     def let_go(self) -> None:
@@ -142,9 +142,9 @@ class Hands:
 
     def _end_all(self) -> None:
         """Only while no batch is under way."""
-        for child in self._children:
+        for child in self.children:
             child.end()
-        self._children.clear()
+        self.children.clear()
         self._free = queue.LifoQueue()
 
 
@@ -184,6 +184,7 @@ class _Child:
         if self._process.stdin is None or self._process.stdout is None:
             raise OSError
         self._to, self._from = self._process.stdin, self._process.stdout
+        self.pid = self._process.pid
         send(self._to, duty)
 
     def do(self, job: Job) -> Sequence[Placed | Result]:
@@ -234,14 +235,20 @@ def shared(directory: int) -> Iterator[None]:
 def wait_until_free(directory: int) -> None:
     """Wait, not for ever, until no process of a killed daemon is at work beneath a root."""
     deadline = time.monotonic() + _LOCK_WAIT_S
-    while time.monotonic() < deadline:
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.02)
-            continue
-        fcntl.flock(directory, fcntl.LOCK_UN)
-        return
+    while not is_free(directory) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def is_free(directory: int) -> bool:
+    """Is no process at work? A descriptor of its own: a lock belongs to an open file, not to a process."""
+    own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(own)
+    return True
 
 
 def serve() -> None:

@@ -28,9 +28,7 @@ _BLOCK = 1 << 20
 
 
 def hint_of(found: os.stat_result) -> StatHint:
-    return StatHint(
-        found.st_ino, found.st_size, clamp_ns(found.st_mtime_ns), clamp_ns(found.st_ctime_ns)
-    )
+    return StatHint(found.st_ino, found.st_size, clamp_ns(found.st_mtime_ns), clamp_ns(found.st_ctime_ns))
 
 
 def same_file(a: os.stat_result, b: os.stat_result) -> bool:

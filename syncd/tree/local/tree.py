@@ -74,7 +74,7 @@ class LocalTree:
         self._limiter: CapacityLimiter | None = None
         self._trash_bytes: int | None = None
         self._reader = Reader(self._root, may_cross=cross_mounts)
-        self._hands = Hands()
+        self.hands = Hands()
 
     async def open(self, *, known: RootIdentity | None, adopt: bool) -> RootIdentity:
         return await self._run(lambda: self._open(known, adopt))
@@ -213,7 +213,7 @@ class LocalTree:
     def _apply(self, batch: Batch) -> Sequence[Result]:
         if self._offload is not None:
             return apply.run(self._site(), batch)
-        return self._hands.apply(self._site(), batch, self._owner_rule)
+        return self.hands.apply(self._site(), batch, self._owner_rule)
 
     def _site(self) -> Site:
         return Site(
@@ -229,7 +229,7 @@ class LocalTree:
         return trash.Trash(self._root, self.side)
 
     def _release(self) -> None:
-        self._hands.let_go()
+        self.hands.let_go()
         self._reader.release()
         self._root.release()
 

@@ -1,0 +1,106 @@
+"""Batches that processes of their own apply: the same outcome, and no harm when a process dies."""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from syncd.core.action import Done, Put, Result, Stale
+from syncd.tree.local import hands
+from syncd.tree.port import Batch, Step
+from tests.contract.localkit import Kit
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are begun with the first suited batch."""
+    monkeypatch.setattr(hands, "AFTER", 1)
+
+
+async def steps(kit: Kit, count: int = 24) -> list[Step]:
+    return [await kit.put(b"f%02d" % number, b"content %d" % number) for number in range(count)]
+
+
+async def apply(kit: Kit, work: Sequence[Step], progress: list[int] | None = None) -> Sequence[Result]:
+    told = [] if progress is None else progress
+    batch = Batch(batch_id="b1", steps=tuple(work), stop=lambda: False, progress=told.append)
+    return await kit.target.apply(batch)
+
+
+def children(kit: Kit) -> list[int]:
+    return [child.pid for child in kit.target.hands.children]
+
+
+async def test_a_process_puts_the_files_and_answers_like_a_thread(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    work, progress = await steps(kit), list[int]()
+    results = await apply(kit, work, progress)
+    assert len(children(kit)) == 1
+    assert sum(progress) == sum(step.action.entry.size for step in work if isinstance(step.action, Put))
+    for number, result in enumerate(results):
+        assert isinstance(result, Done)
+        assert result.action is work[number].action
+        assert kit.read(result.action.path) == b"content %d" % number
+        entry, hint = await kit.entry(result.action.path)
+        assert (result.entry, result.hint) == (entry, hint)
+    await kit.target.close()
+
+
+async def test_processes_end_when_the_tree_is_let_go(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    (pid,) = children(kit)
+    await kit.target.release()
+    assert children(kit) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_an_expectation_that_fails_is_stale_there_too(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    work = await steps(kit)
+    kit.write(b"f03", b"somebody was quicker")
+    results = await apply(kit, work)
+    assert children(kit)
+    assert isinstance(results[3], Stale)
+    assert kit.read(b"f03") == b"somebody was quicker"
+    assert all(isinstance(result, Done) for result in results if result is not results[3])
+    await kit.target.close()
+
+
+async def test_a_dead_process_leaves_its_batch_to_be_looked_at_again(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    (pid,) = children(kit)
+    os.kill(pid, signal.SIGKILL)
+    more = [await kit.put(b"g%02d" % number, b"later") for number in range(20)]
+    lost = await apply(kit, more)
+    assert [type(result) for result in lost] == [Stale] * 20
+    assert all(result.source_paths for result in lost if isinstance(result, Stale))
+    again = await apply(kit, more)
+    assert all(isinstance(result, Done) for result in again)
+    assert children(kit) == []
+    await kit.target.close()
+
+
+async def test_few_or_large_files_stay_in_this_process(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit, 4))
+    large = [await kit.put(b"l%02d" % number, b"x") for number in range(20)]
+    large[7] = await kit.put(b"l07", b"y" * (hands.LARGEST_FILE + 1))
+    results = await apply(kit, large)
+    assert all(isinstance(result, Done) for result in results)
+    assert children(kit) == []
+    await kit.target.close()
+
+
+async def test_a_tree_that_is_opened_waits_for_the_process_of_a_killed_run(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    stage = os.open(os.path.join(kit.b, b".syncd/stage"), os.O_RDONLY)
+    with hands.shared(stage):
+        assert not hands.is_free(stage)
+    assert hands.is_free(stage)
+    os.close(stage)
+    await kit.target.close()
