@@ -29,7 +29,7 @@ class Wire:
 
     async def line(self) -> Any:
         """The next message, decoded. Raises anyio.EndOfStream / IncompleteRead at the end."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             return msgspec.json.decode(await self._lines.receive_until(b"\n", 1 << 24))
 
     async def ask(self, method: str, params: Any = None, request_id: Any = 1) -> Any:
@@ -39,7 +39,7 @@ class Wire:
 
     async def is_closed(self) -> bool:
         """Whether the server ends the connection (what it still says is dropped)."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             try:
                 while await self.stream.receive():
                     pass
@@ -63,7 +63,7 @@ class Service:
 
     async def clients(self, count: int) -> None:
         """Wait until the server has so many."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while self.server.clients != count:
                 await anyio.sleep(0.005)
 

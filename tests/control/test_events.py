@@ -12,7 +12,7 @@ def hub(**options: int) -> EventHub:
 
 
 async def take(subscription: Subscription, count: int) -> list[Event]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         return [await anext(subscription) for _ in range(count)]
 
 
