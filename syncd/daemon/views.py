@@ -18,7 +18,6 @@ from syncd.daemon.supervisor import Supervised
 from syncd.index.history import HistoryRow
 from syncd.index.pending import NOTES, PendingRow
 from syncd.sync.explain import Explained
-from syncd.sync.settings import BOTH
 
 VERBS: Mapping[type, str] = {
     MakeDirectory: "mkdir",
@@ -241,9 +240,9 @@ def issue_view(name: str, row: PendingRow) -> m.IssueView:
         path_b64=path.path_b64,
         pair=name,
         severity="note" if row.reason in NOTES else "issue",
-        reason=row.reason.value,
-        detail=row.detail or row.reason.explanation,
-        fix=row.reason.fix,
+        reason=row.shown_reason.value,
+        detail=row.shown_detail or row.reason.explanation,
+        fix=row.shown_reason.fix,
         side=None if row.side is None else side_name(row.side),
         since=m.stamp(row.since_ns),
         attempts=row.attempts,

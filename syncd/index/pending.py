@@ -10,6 +10,8 @@ from syncd.core.reason import Reason
 
 FIRST_DELAY_NS = 10**9
 LONGEST_DELAY_NS = 3600 * 10**9
+QUARANTINE_AFTER = 12
+"""Failed attempts, over about an hour; from then on a path is tried once an hour."""
 
 HELD = frozenset(
     {
@@ -35,6 +37,8 @@ NOTES = frozenset(
 MANUAL = frozenset(
     {Reason.CONFLICT_MANUAL, Reason.CONFLICT_MODIFIED, Reason.CONFLICT_ADDED, Reason.CONFLICT_MOVED}
 )
+_IN_PASSING = frozenset({Reason.CHANGING, Reason.BLOCKED, Reason.PENDING, Reason.SUSPECT_TRUNCATED})
+"""Nothing has failed: it is not the time yet."""
 WAITING = HELD | NOTES | MANUAL
 """No attempt by itself: a change of the path, an approval or a person brings it back."""
 
@@ -51,6 +55,23 @@ class PendingRow(msgspec.Struct, frozen=True, gc=False):
     since_ns: int
     is_observed: bool = False
     """An observation failed here: only another one can tell that it is over."""
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Has it failed again and again?"""
+        return self.attempts >= QUARANTINE_AFTER and self.reason not in WAITING | _IN_PASSING
+
+    @property
+    def shown_reason(self) -> Reason:
+        """What people are told."""
+        return Reason.QUARANTINED if self.is_quarantined else self.reason
+
+    @property
+    def shown_detail(self) -> str:
+        """With the reason behind a quarantine."""
+        if not self.is_quarantined:
+            return self.detail
+        return f"{self.reason.value}: {self.detail or self.reason.explanation}"
 
     @property
     def is_held(self) -> bool:
@@ -99,7 +120,9 @@ def put(
 
 
 def delay_ns(attempts: int) -> int:
-    """Doubling back-off: 1 s after the first failure, never longer than an hour."""
+    """Doubling back-off: 1 s after the first failure, an hour from QUARANTINE_AFTER on."""
+    if attempts >= QUARANTINE_AFTER:
+        return LONGEST_DELAY_NS
     return int(min(FIRST_DELAY_NS << min(attempts - 1, 20), LONGEST_DELAY_NS))
 
 

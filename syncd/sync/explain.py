@@ -59,7 +59,7 @@ def explain(
         reason=reason,
         rule=f"{rules.mode.value}: {outcome.reason.explanation}",
         next_step=next_step,
-        detail=row.detail if row is not None else "",
+        detail=row.shown_detail if row is not None else "",
         pending=row,
         ignored=verdict if verdict.ignored else None,
         conflict=record,
@@ -73,7 +73,10 @@ def judge(
     if verdict.ignored:
         return Reason.IGNORED, "nothing: ignored paths are invisible"
     if row is not None:
-        return row.reason, "it is tried again" if row.next_attempt_ns is not None else "it waits for you"
+        return (
+            row.shown_reason,
+            "it is tried again" if row.next_attempt_ns is not None else "it waits for you",
+        )
     if is_settling:
         return Reason.SETTLING, "it is looked at once nothing has happened to it for the settle time"
     if not exists:

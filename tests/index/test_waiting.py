@@ -31,7 +31,33 @@ def test_pending_backs_off_while_the_reason_stays(db: DB) -> None:
 
 def test_back_off_doubles_up_to_an_hour() -> None:
     assert [delay_ns(n) for n in (1, 2, 3, 4)] == [S, 2 * S, 4 * S, 8 * S]
+    assert [delay_ns(n) for n in (11, 12, 13)] == [1024 * S, LONGEST_DELAY_NS, LONGEST_DELAY_NS]
     assert delay_ns(30) == delay_ns(1000) == LONGEST_DELAY_NS
+
+
+def test_what_fails_again_and_again_is_shown_as_quarantined(db: DB) -> None:
+    for attempt in range(1, 13):
+        pending.put(db, b"f", SOURCE, Reason.NOT_PERMITTED, "EPERM", attempt)
+        row = pending.get(db, b"f")
+        assert row is not None
+        assert row.shown_reason is (Reason.QUARANTINED if attempt == 12 else Reason.NOT_PERMITTED)
+    assert row is not None
+    assert row.reason is Reason.NOT_PERMITTED, "which still counts the attempts"
+    assert row.shown_detail == "not-permitted: EPERM"
+    assert row.next_attempt_ns == 12 + LONGEST_DELAY_NS
+    pending.put(db, b"f", SOURCE, Reason.IO_ERROR, "EIO", 13)
+    row = pending.get(db, b"f")
+    assert row is not None
+    assert (row.shown_reason, row.shown_detail) == (Reason.IO_ERROR, "EIO")
+
+
+@pytest.mark.parametrize("reason", [Reason.CHANGING, Reason.BLOCKED, Reason.NOT_EMPTY, Reason.SPECIAL_FILE])
+def test_waiting_alone_is_no_failure(db: DB, reason: Reason) -> None:
+    for _ in range(20):
+        pending.put(db, b"f", SOURCE, reason, "", 1)
+    row = pending.get(db, b"f")
+    assert row is not None
+    assert row.is_quarantined is (reason is Reason.NOT_EMPTY)
 
 
 @pytest.mark.parametrize("reason", [Reason.CONFLICT_MANUAL, Reason.MASS_DELETE, Reason.SPECIAL_FILE])
