@@ -144,6 +144,12 @@ def clear(db: sqlite3.Connection, paths: Iterable[bytes]) -> int:
     return db.executemany("DELETE FROM pending WHERE path = ?", [(path,) for path in paths]).rowcount
 
 
+def done(db: sqlite3.Connection, paths: Iterable[bytes]) -> None:
+    """An action went through at these paths. What could not be observed there (a directory that was made at
+    the other side, and cannot be listed here) still waits."""
+    db.executemany("DELETE FROM pending WHERE path = ? AND NOT is_observed", [(path,) for path in paths])
+
+
 def get(db: sqlite3.Connection, path: bytes) -> PendingRow | None:
     row = db.execute(f"{_SELECT} WHERE path = ?", (path,)).fetchone()
     return None if row is None else _row(row)

@@ -208,7 +208,7 @@ class Executor:
         intents.forget(db, batch_id)
         results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
-            pending.clear(db, [result.action.path for result in outcome if isinstance(result, Done)])
+            pending.done(db, [result.action.path for result in outcome if isinstance(result, Done)])
         for result in outcome:
             action = result.action
             if isinstance(result, Failed):
