@@ -158,7 +158,8 @@ def sync(source: str, destination: str, **options: Any) -> int:
     from syncd.daemon.limits import raise_file_limit
     from syncd.daemon.paths import default_paths
 
-    state_dir = _path(options["state_dir"]) or default_paths(is_system=_is_system(), env=os.environ).state_dir
+    # A command of the person who runs it, root too: never the machine's state.
+    state_dir = _path(options["state_dir"]) or default_paths(is_system=False, env=os.environ).state_dir
     try:
         config = _adhoc(source, destination, state_dir, options)
     except ConfigInvalid as invalid:
