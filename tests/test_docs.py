@@ -56,6 +56,14 @@ def test_manual_pages_pass_mandoc(generated: dict[str, str], name: str) -> None:
     assert done.returncode == 0
 
 
+def test_units_name_pages_that_exist() -> None:
+    units = [path for path in REPOSITORY.glob("syncd/daemon/units/systemd/**/*") if path.is_file()]
+    named = {found for unit in units for found in re.findall(r"man:([\w.]+)\((\d)\)", unit.read_text())}
+    assert ("syncd", "8") in named
+    for page, section in named:
+        assert (REPOSITORY / f"docs/man/{page}.{section}").exists(), f"{page}({section})"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(REPOSITORY)) for page in PAGES])
 def test_links_and_paths_lead_somewhere(page: Path) -> None:
     text = page.read_text()
