@@ -59,7 +59,12 @@ def settings_of(config: PairConfig, *, approves_holds: bool = False) -> PairSett
         policy=config.conflict,
         initial=config.initial,
         ignore=config.ignore,
-        brake=Brake(files=limits.files, percent=limits.percent, absolute=limits.absolute),
+        brake=Brake(
+            files=limits.files,
+            percent=limits.percent,
+            bytes_percent=limits.bytes_percent,
+            absolute=limits.absolute,
+        ),
         compares_content=config.initial_compare == "content",
         pulls_destination_changes=config.pull_destination_changes,
         trash_keep_s=config.trash.keep_s,

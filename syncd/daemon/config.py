@@ -213,7 +213,12 @@ def build_pair(
         settle_s=of["settle"],
         rescan_s=of["rescan"],
         poll_s=of["poll"],
-        max_delete=MaxDelete(of["max_delete.files"], of["max_delete.percent"], of["max_delete.absolute"]),
+        max_delete=MaxDelete(
+            of["max_delete.files"],
+            of["max_delete.percent"],
+            of["max_delete.absolute"],
+            of["max_delete.bytes_percent"],
+        ),
         owner=of["owner"],
         cross_mounts=of["cross_mounts"],
         initial_compare=of["initial_compare"],

@@ -252,6 +252,14 @@ PAIR_KEYS: dict[str, Key] = {
             "and at least this share of the side's files",
         ),
         Key(
+            "max_delete.bytes_percent",
+            read_percent,
+            50.0,
+            "50",
+            _PERCENT,
+            "or at least this share of the side's bytes",
+        ),
+        Key(
             "max_delete.absolute", read_count, None, "", _COUNT, "so many deletions hold the pair in any case"
         ),
         Key("owner", read_owner, "parent", '"parent"', _TEXT, "owner of new files: parent, copy or UID:GID"),

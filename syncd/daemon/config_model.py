@@ -16,11 +16,12 @@ from syncd.core.rules import Initial, Policy
 
 
 class MaxDelete(msgspec.Struct, frozen=True):
-    """The brake: `files` and `percent` together, or `absolute` alone."""
+    """The brake: `files` together with `percent` (of the files) or `bytes_percent`, or `absolute` alone."""
 
     files: int = 20
     percent: float = 25.0
     absolute: int | None = None
+    bytes_percent: float = 50.0
 
 
 class TrashConfig(msgspec.Struct, frozen=True):

@@ -60,6 +60,7 @@ def pair_status(one: Supervised, now_ns: int) -> m.PairStatus:
         progress=progress_of(pair),
         watcher=watcher_of(pair),
         totals=m.Totals(source=side_count(seen, Side.SOURCE), destination=side_count(seen, Side.DESTINATION)),
+        manual_conflicts=seen.manual_conflicts,
     )
 
 

@@ -51,7 +51,8 @@ def test_history_collects_pages(syncctl: Syncctl, monkeypatch: pytest.MonkeyPatc
 def test_pair_add_parameters(syncctl: Syncctl) -> None:
     result = syncctl(
         "pair", "add", "new", "rel/source", "hub+https://host/ws", "--mode", "tw", "--ignore", "*.tmp",
-        "--ignore", "/cache/", "--settle", "1s", "--max-delete-files", "5", "--trash-keep", "9d", "--paused",
+        "--ignore", "/cache/", "--settle", "1s", "--max-delete-files", "5",
+        "--max-delete-bytes-percent", "40", "--trash-keep", "9d", "--paused",
         "--no-cross-mounts",
     )  # fmt: skip
     assert result.code == 0
@@ -63,7 +64,7 @@ def test_pair_add_parameters(syncctl: Syncctl) -> None:
             mode="tw",
             ignore=("*.tmp", "/cache/"),
             settle="1s",
-            max_delete=m.MaxDelete(files=5),
+            max_delete=m.MaxDelete(files=5, bytes_percent=40),
             trash=m.TrashOption(keep="9d"),
             paused=True,
             cross_mounts=False,

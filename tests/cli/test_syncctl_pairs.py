@@ -57,7 +57,8 @@ def test_status_without_pairs_says_how_to_begin(syncctl: Syncctl) -> None:
     [
         ({}, 0),
         ({"state": "syncing"}, 0),
-        ({"conflicts": 1}, 3),
+        ({"conflicts": 1}, 0),
+        ({"conflicts": 2, "manual_conflicts": 1}, 3),
         ({"issues": 1}, 3),
         ({"lag_s": 1.0}, 3),
         ({"pending": m.Pending(files=1, bytes=1)}, 3),

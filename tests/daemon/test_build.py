@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from syncd.core.guard import Brake
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
+from syncd.daemon.build import settings_of
+from syncd.daemon.config_model import MaxDelete
 from tests.daemon.desk import Desk, contents
 
 
@@ -48,3 +51,9 @@ async def test_a_mirror_that_lost_its_state_is_held_until_it_is_approved(tmp_pat
     desk.write(desk.destination / "stray", b"again")
     assert (await desk.sync()).hold is None
     assert contents(desk.destination) == {"f": b"one"}
+
+
+def test_every_threshold_of_the_brake_arrives(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.set(max_delete=MaxDelete(files=3, percent=4, bytes_percent=5, absolute=6))
+    assert settings_of(desk.config).brake == Brake(files=3, percent=4, bytes_percent=5, absolute=6)

@@ -38,7 +38,7 @@ initial = "source-wins"
 ignore = ["*.tmp", "/cache/", "!keep.tmp"]
 settle = "0s"
 poll = "30s"
-max_delete = { files = 5, percent = "12.5%", absolute = 100 }
+max_delete = { files = 5, percent = "12.5%", bytes_percent = 40, absolute = 100 }
 owner = "1000:1000"
 cross_mounts = true
 initial_compare = "content"
@@ -70,7 +70,7 @@ def test_every_key_arrives(load: Load, tmp_path: Path) -> None:
     )
     assert pair.ignore == ("*.tmp", "/cache/", "!keep.tmp")
     assert (pair.settle_s, pair.rescan_s, pair.poll_s) == (0, 3600, 30)
-    assert pair.max_delete == MaxDelete(5, 12.5, 100)
+    assert pair.max_delete == MaxDelete(5, 12.5, 100, 40)
     assert (pair.owner, pair.cross_mounts, pair.initial_compare) == ("1000:1000", True, "content")
     assert pair.trash == TrashConfig(7 * 86400, 1024**3)
     assert pair.hooks == Hooks(on_held=("/bin/true", "x y"))

@@ -45,6 +45,7 @@ def _options(function: F) -> F:
             click.option("--poll", metavar="DURATION", help="How often a remote is asked."),
             click.option("--max-delete-files", type=click.IntRange(0), help="The brake: files …"),
             click.option("--max-delete-percent", type=click.FloatRange(0, 100), help="… and percent."),
+            click.option("--max-delete-bytes-percent", type=click.FloatRange(0, 100), help="… or of bytes."),
             click.option("--max-delete", "max_delete_absolute", type=click.IntRange(0), help="Alone enough."),
             click.option("--owner", help="Owner of new files: parent, copy or UID:GID."),
             click.option("--cross-mounts/--no-cross-mounts", default=None, help="Enter other file systems."),
@@ -68,6 +69,7 @@ def _build(given: dict[str, Any]) -> m.PairOptions:
     brake = {
         "files": _set(given.pop("max_delete_files")),
         "percent": _set(given.pop("max_delete_percent")),
+        "bytes_percent": _set(given.pop("max_delete_bytes_percent")),
         "absolute": _set(given.pop("max_delete_absolute")),
     }
     trash = {"keep": _set(given.pop("trash_keep")), "max_size": _set(given.pop("trash_max_size"))}

@@ -52,7 +52,7 @@ def verdict(pairs: Sequence[PairStatus]) -> Exit:
 
 def is_in_sync(pair: PairStatus) -> bool:
     """Nothing on the way, nothing open, and able to work."""
-    is_clear = not (pair.conflicts or pair.issues or pair.pending.files or pair.lag_s)
+    is_clear = not (pair.manual_conflicts or pair.issues or pair.pending.files or pair.lag_s)
     return is_clear and pair.state not in ("starting", "waiting", "paused", "failed", "held")
 
 

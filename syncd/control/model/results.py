@@ -79,7 +79,11 @@ class Totals(Result, frozen=True):
 
 
 class PairStatus(Result, frozen=True):
-    """`lag_s` is the age of the oldest change that is not on the other side yet (0: none)."""
+    """`lag_s` is the age of the oldest change that is not on the other side yet (0: none).
+
+    `conflicts` counts all open ones; those among them that wait for a person (`manual_conflicts`) keep the
+    pair out of sync, kept copies do not.
+    """
 
     name: str
     source: str
@@ -96,6 +100,7 @@ class PairStatus(Result, frozen=True):
     progress: Progress | None
     watcher: WatcherInfo
     totals: Totals
+    manual_conflicts: int = 0
 
 
 class Status(Result, frozen=True):
