@@ -100,7 +100,9 @@ class Cycle:
             await intents.settle(self.database, self.trees, self.world.clock.now_ns())
         await self._ignoring.load()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
-        self._again, self._walks = [], []
+        # A choice that a killed run was told of and did not carry out: no feed row names its path.
+        chosen = await self.database.read(choices.choices)
+        self._again, self._walks = [DirtyPath(path, is_deep=False) for path in chosen], []
         self._reconciles_all = self._opened.rules_changed or self._opened.is_first_sync
 
     async def check_roots(self) -> None:

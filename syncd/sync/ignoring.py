@@ -1,4 +1,4 @@
-"""The ignore rules in force: the pair's patterns and the `.syncignore` files of both sides, as they were read.
+"""The ignore rules in force: the pair's patterns and the `.syncignore` files of both sides, as read last.
 
 The contents of the ignore files are stored in the index, so that a restart judges by the rules that its
 base was made with until a scan has found the current ones.
