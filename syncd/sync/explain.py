@@ -87,6 +87,10 @@ def judge(
         return outcome.reason, outcome.reason.fix or "nothing: it stays as it is"
     if outcome.verb is Verb.COMPARE:
         return Reason.COMPARING, "both files are read and compared in the next cycle"
+    if outcome.verb is Verb.CONFLICT:
+        if outcome.winner is None:
+            return outcome.reason, "it waits for you"
+        return outcome.reason, f"in the next cycle the version of the {outcome.winner.word} gets the name"
     return outcome.reason, f"the next cycle will {outcome.verb.value} it" + (
         f" at the {outcome.side.word}" if outcome.side is not None else ""
     )
