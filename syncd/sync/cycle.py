@@ -93,7 +93,7 @@ class Cycle:
         """
         self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
         # Before the index learns what a killed run did: what that displaced is told by what was known then.
-        await self._keeper.leftovers.look_at_all()
+        await self._keeper.leftovers.look_at_known()
         if self._opened.rules_changed or self._opened.is_state_lost:
             await self.database.write(intents.forget_all)
         else:

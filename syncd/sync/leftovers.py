@@ -16,7 +16,7 @@ from syncd.core.conflict import SETTLED, ConflictRecord
 from syncd.core.entry import Entry, Kind, Same, Side, same_content
 from syncd.core.reason import Reason
 from syncd.core.state import PathState
-from syncd.index import conflicts, triples
+from syncd.index import conflicts, history, triples
 from syncd.index.database import Database
 from syncd.sync.settings import BOTH, World
 from syncd.tree.port import Kept, Tree
@@ -47,13 +47,21 @@ class Leftovers:
                 await self._account(side, await self._trees[side].unaccounted(tuple(batches)))
                 batches.clear()
 
+    async def look_at_known(self) -> None:
+        """Before the index is brought up to date: what is a version that it knows still is none to tell of.
+        The rest is judged after the scan."""
+        for side in BOTH:
+            for kept in await self._trees[side].unaccounted():
+                if await self._is_known(side, kept):
+                    self._seen.add(version_of(kept))
+
     async def look_at_all(self) -> None:
         for side in BOTH:
             await self._account(side, await self._trees[side].unaccounted())
 
     async def _account(self, side: Side, found: Sequence[Kept]) -> None:
         for kept in found:
-            version = (kept.ref, kept.entry.size, kept.entry.mtime_ns)
+            version = version_of(kept)
             if version in self._seen:
                 continue
             if not await self._is_known(side, kept):
@@ -65,7 +73,10 @@ class Leftovers:
 
     async def _is_known(self, side: Side, kept: Kept) -> bool:
         """Is it told of by a record, or what was to be displaced, or a version that the index holds?"""
-        records, state = await self._database.read(read_facts, kept)
+        records, state, is_journaled = await self._database.read(read_facts, kept)
+        if is_journaled and kept.expected is None:
+            # It was stored as done: a power cut brought the mark of the unfinished batch back.
+            return True
         mine = record_of(kept, 0)
         if any(record.id != mine.id or at_side(record, side) == kept.entry for record in records):
             return True
@@ -91,10 +102,17 @@ class Leftovers:
         return {digest for digest in found if digest is not None}
 
 
-def read_facts(db: sqlite3.Connection, kept: Kept) -> tuple[list[ConflictRecord], PathState]:
-    """Records that point at these bytes, and what the three trees say of their path."""
+def version_of(kept: Kept) -> tuple[TrashRef, int, int]:
+    """Another one means that somebody wrote there."""
+    return kept.ref, kept.entry.size, kept.entry.mtime_ns
+
+
+def read_facts(db: sqlite3.Connection, kept: Kept) -> tuple[list[ConflictRecord], PathState, bool]:
+    """Records that point at these bytes, what the three trees say of their path, whether the journal tells
+    of their displacement."""
     records = [record for record in conflicts.list_at(db, kept.path) if record.trash == kept.ref]
-    return records, triples.load(db, [kept.path])[0]
+    is_journaled = any(action.trash == kept.ref for action in history.actions(db, kept.ref.batch))
+    return records, triples.load(db, [kept.path])[0], is_journaled
 
 
 def at_side(record: ConflictRecord, side: Side) -> Entry | None:

@@ -53,6 +53,17 @@ async def test_what_equals_a_known_version_is_no_conflict(desk: Desk, data: byte
     assert desk.users[D].read(b"f") == b"newer!"
 
 
+async def test_what_was_stored_as_done_is_no_conflict_though_the_batch_seems_unfinished(desk: Desk) -> None:
+    """A power cut may undo that the mark of a batch was taken away, after its results were stored."""
+    await shared(desk)
+    await desk.sync()
+    (batch,) = [name for name in desk.disks[D].control.children if name != b"killed"]
+    desk.disks[D].in_flight.add(batch)
+    desk.restart()
+    await desk.sync()
+    assert await desk.records() == []
+
+
 async def test_a_late_writer_is_noticed_in_the_next_cycle(desk: Desk) -> None:
     await shared(desk)
     handle = desk.users[D].open(b"f")
