@@ -1,0 +1,288 @@
+"""Cycles over two trees in memory: broken off, in windows, against people and errors that do not give way."""
+
+import errno
+from itertools import count
+
+import pytest
+
+from syncd.core.entry import Kind, Side
+from syncd.core.error import NeedsUser
+from syncd.core.guard import Brake
+from syncd.core.mode import Mode
+from syncd.core.reason import Reason
+from syncd.index import pending
+from syncd.sync import executor, gathering
+from syncd.sync.bookkeeping import MAX_VERDICTS, movable_in
+from tests.sync.desk import D, Desk, S
+from tests.sync.lab import OLD_NS
+
+
+def files(desk: Desk, side: Side) -> dict[bytes, bytes]:
+    return {path: node.data for path, node in desk.disks[side].walk() if node.kind is Kind.FILE}
+
+
+def fill(desk: Desk, *names: bytes, side: Side = S) -> None:
+    user = desk.users[side]
+    for name in names:
+        above = name.rpartition(b"/")[0]
+        if above and desk.disks[side].at(above) is None:
+            user.mkdir(above)
+        user.write(name, b"content of " + name, mtime_ns=OLD_NS)
+
+
+async def issues(desk: Desk) -> dict[bytes, Reason]:
+    return {row.path: row.reason for row in await desk.database.read(pending.list_all)}
+
+
+# Broken off.
+
+
+@pytest.mark.parametrize("after", range(7))
+async def test_what_was_broken_off_is_done_by_the_next_cycle(
+    after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "MAX_BATCH_BYTES", 20)
+    async with Desk.open() as desk:
+        fill(desk, b"a", b"d/b", b"d/c with a longer name", b"e")
+        desk.users[D].write(b"f", b"mine", mtime_ns=OLD_NS)
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        polls = count()
+        report = await desk.cycle.synchronise(lambda: next(polls) >= after)
+        assert report.is_stopped
+        assert files(desk, S) != files(desk, D)
+        report = await desk.cycle.synchronise(lambda: False)
+        assert (report.is_stopped, report.is_complete) == (False, True)
+        assert files(desk, S) == files(desk, D)
+        assert len(files(desk, S)) == 5
+
+
+async def test_a_walk_that_is_broken_off_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "PAGE", 3)
+    monkeypatch.setattr(gathering, "WINDOW", 4)
+    async with Desk.open() as desk:
+        fill(desk, *(b"d%d/f%d" % (i, j) for i in range(4) for j in range(5)))
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        polls = count()
+        assert (await desk.cycle.synchronise(lambda: next(polls) > 12)).is_stopped
+        assert 0 < len(files(desk, D)) < 20
+        assert (await desk.cycle.synchronise(lambda: False)).is_complete
+        assert files(desk, S) == files(desk, D)
+
+
+# Windows.
+
+
+async def test_large_trees_are_planned_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Additions go first; deletions, moves and conflicts wait until all of it is known."""
+    monkeypatch.setattr(gathering, "PAGE", 3)
+    monkeypatch.setattr(gathering, "WINDOW", 4)
+    async with Desk.open() as desk:
+        fill(desk, *(b"old%d/f%d" % (i, j) for i in range(3) for j in range(5)))
+        await desk.sync()
+        desk.users[S].rename(b"old0", b"renamed")
+        for j in range(5):
+            desk.users[D].delete(b"old1/f%d" % j)
+        desk.users[D].delete(b"old1")
+        fill(desk, *(b"new/f%d" % j for j in range(12)))
+        report = await desk.sync()
+        assert report.is_complete
+        assert report.rounds > 3
+        assert files(desk, S) == files(desk, D)
+        assert len(files(desk, S)) == 22
+        assert desk.told.count("directory.moved") == 1
+
+
+async def test_many_named_paths_are_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "PAGE", 2)
+    monkeypatch.setattr(gathering, "WINDOW", 3)
+    async with Desk.open() as desk:
+        await desk.sync()
+        names = [b"f%d" % i for i in range(11)]
+        fill(desk, *names)
+        await desk.cycle.observe(S, names, ())
+        assert (await desk.cycle.synchronise(lambda: False)).is_complete
+        assert files(desk, S) == files(desk, D)
+
+
+# Renames of directories.
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("*.tmp", b"new/x.tmp"), ("/old/*.tmp", b"old/x.tmp")])
+async def test_a_directory_moves_as_one_only_if_its_ignored_names_stay_so(rule: str, kept: bytes) -> None:
+    """What the destination ignores goes along, or stays where it is ignored; nobody gets to see it."""
+    async with Desk.open(ignore=(rule,)) as desk:
+        fill(desk, b"old/f", b"old/deep/g")
+        await desk.sync()
+        fill(desk, b"old/x.tmp", side=D)
+        await desk.sync()
+        desk.users[S].rename(b"old", b"new")
+        await desk.sync()
+        moved = {b"new/f": b"content of old/f", b"new/deep/g": b"content of old/deep/g"}
+        assert files(desk, S) == moved
+        assert files(desk, D) == {**moved, kept: b"content of old/x.tmp"}
+
+
+async def test_a_directory_with_very_many_names_goes_path_by_path_under_rules() -> None:
+    """Judging them all would take longer than moving them one by one."""
+    async with Desk.open(ignore=("*.tmp",)) as desk:
+        desk.users[S].mkdir(b"old")
+        for i in range(MAX_VERDICTS + 1):
+            desk.users[S].write(b"old/%d" % i, b"", mtime_ns=OLD_NS)
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        is_movable = await desk.database.read(
+            lambda db: movable_in(db, desk.cycle.filter)(S, b"old", b"new"),
+        )
+        assert not is_movable
+
+
+async def test_moves_that_cannot_be_made_keep_nothing_waiting() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b"old/f", b"g")
+        await desk.sync()
+        desk.users[S].rename(b"old", b"new")
+        fill(desk, b"h")
+        fault = {("move", b"old"): errno.EACCES, ("rename", b"old"): errno.EACCES}
+        desk.trees[D].fault = lambda operation, path: fault.get((operation, path))
+        await desk.sync()
+        assert files(desk, D)[b"h"] == b"content of h"
+        desk.trees[D].fault = lambda operation, path: None
+        desk.now += 10**15
+        await desk.cycle.observe_all()
+        await desk.cycle.synchronise(lambda: False, retries_all=True)
+        assert files(desk, S) == files(desk, D)
+
+
+# What cannot be seen.
+
+
+async def test_a_directory_that_cannot_be_listed_is_an_issue_until_it_can() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b"d/f", b"g")
+        desk.trees[S].fault = lambda operation, path: (
+            errno.EACCES if (operation, path) == ("scan", b"d") else None
+        )
+        await desk.sync()
+        assert await issues(desk) == {b"d": Reason.UNREADABLE}
+        assert files(desk, D) == {b"g": b"content of g"}
+        desk.trees[S].fault = lambda operation, path: None
+        await desk.cycle.synchronise(lambda: False, retries_all=True)
+        assert await issues(desk) == {}
+        assert files(desk, S) == files(desk, D)
+
+
+async def test_what_lies_beneath_an_unlisted_directory_waits_for_its_listing() -> None:
+    """The other side has names there: nobody knows whether this side has them, too."""
+    async with Desk.open() as desk:
+        fill(desk, b"d/f")
+        fill(desk, b"d/g", side=D)
+        desk.trees[S].fault = lambda operation, path: (
+            errno.EIO if (operation, path) == ("scan", b"d") else None
+        )
+        await desk.sync()
+        assert set(files(desk, D)) == {b"d/g"}
+        assert set(files(desk, S)) == {b"d/f"}
+        desk.trees[S].fault = lambda operation, path: None
+        desk.now += 10**15
+        await desk.cycle.synchronise(lambda: False)
+        assert files(desk, S) == files(desk, D) == {b"d/f": b"content of d/f", b"d/g": b"content of d/g"}
+
+
+async def test_a_root_that_goes_away_stops_everything() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b"f")
+        await desk.sync()
+        desk.users[S].delete(b"f")
+        await desk.cycle.observe(S, [b"f"], ())
+        desk.disks[D].is_mounted = False
+        with pytest.raises(NeedsUser) as caught:
+            await desk.cycle.synchronise(lambda: False)
+        assert caught.value.reason is Reason.ROOT_MISSING
+        desk.disks[D].is_mounted = True
+        assert files(desk, D) == {b"f": b"content of f"}
+        await desk.sync()
+        assert files(desk, D) == {}
+
+
+# People who do not give way.
+
+
+async def test_a_file_that_always_changes_is_left_for_later_and_keeps_nothing_waiting() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b"log", b"quiet")
+        await desk.sync()
+        versions = count()
+
+        def write(operation: str, path: bytes) -> None:
+            if path == b"log" and operation in {"put", "read", "content", "stage"}:
+                desk.users[S].append(b"log", b"line %d\n" % next(versions))
+
+        desk.trees[S].fault = write
+        desk.trees[D].fault = write
+        desk.users[S].append(b"log", b"first\n")
+        fill(desk, b"another")
+        await desk.sync()
+        assert files(desk, D)[b"another"] == b"content of another"
+        desk.trees[S].fault = desk.trees[D].fault = lambda operation, path: None
+        await desk.sync()
+        assert files(desk, S) == files(desk, D)
+
+
+async def test_what_fills_a_directory_that_is_to_go_keeps_it() -> None:
+    """A special file that nobody synchronises came after the last look."""
+    async with Desk.open(mode=Mode.SOURCE_TO_DESTINATION) as desk:
+        fill(desk, b"d/f")
+        await desk.sync()
+        desk.users[S].delete(b"d/f")
+        desk.users[S].delete(b"d")
+        await desk.cycle.observe_all()
+        desk.users[D].mkfifo(b"d/pipe")
+        await desk.cycle.synchronise(lambda: False)
+        assert desk.disks[D].at(b"d/pipe") is not None
+        assert desk.disks[D].at(b"d/f") is None
+
+
+# Holds in the middle.
+
+
+async def test_what_a_later_round_would_delete_waits_with_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "PAGE", 3)
+    monkeypatch.setattr(gathering, "WINDOW", 4)
+    brake = Brake(files=3, percent=5)
+    async with Desk.open(approves_holds=False, brake=brake) as desk:
+        fill(desk, *(b"d/f%d" % i for i in range(12)), b"z")
+        await desk.sync()
+        for i in range(8):
+            desk.users[S].delete(b"d/f%d" % i)
+        desk.users[S].delete(b"z")
+        fill(desk, *(b"e/n%d" % i for i in range(9)))
+        report = await desk.sync()
+        assert report.hold is not None
+        assert len([path for path in files(desk, D) if path.startswith(b"d/")]) == 12
+        assert len([path for path in files(desk, D) if path.startswith(b"e/")]) == 9
+        again = await desk.sync()
+        assert again.hold is not None
+        assert {item.path for item in again.hold.destructive} == {b"z", *(b"d/f%d" % i for i in range(8))}
+
+
+async def test_an_edit_that_beats_a_deletion_is_told() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b"f")
+        await desk.sync()
+        desk.users[S].delete(b"f")
+        desk.users[D].write(b"f", b"edited", mtime_ns=OLD_NS + 1)
+        await desk.sync()
+        assert files(desk, S) == files(desk, D) == {b"f": b"edited"}
+        (record,) = await desk.records()
+        assert (record.kind, record.winner) == (Reason.EDIT_BEATS_DELETE, D)
+        assert "path.reported" in desk.told
+
+
+async def test_totals_are_what_is_visible() -> None:
+    async with Desk.open(ignore=("*.tmp",)) as desk:
+        fill(desk, b"a", b"d/b", b"x.tmp")
+        await desk.sync()
+        assert await desk.cycle.totals() == {S: (2, 26), D: (2, 26)}
+        assert not desk.cycle.is_first_sync
