@@ -13,7 +13,7 @@ from pathlib import Path
 from syncd.core.entry import Kind
 from syncd.core.mode import Mode
 from tests.e2e.kit import Daemon, Pair
-from tests.e2e.users import Item, Ledger, User, anchor, brief, leftovers, picture
+from tests.e2e.users import Item, Ledger, User, anchor, brief, leftovers, picture, tell
 from tests.sim.promise import Image, unequal
 
 COUNT = int(os.environ.get("SYNCD_HISTORIES", "12"))
@@ -151,7 +151,6 @@ def test_random_histories(tmp_path: Path) -> None:
             daemon.rescan()
             failures += judge(daemon, histories)
         deeds += sum(len(history.story) - 1 for history in histories)
-    print(
-        f"{COUNT} random histories (seeds {FIRST}..{FIRST + COUNT - 1}), {deeds} deeds, {len(failures)} broken"
-    )
+    seeds = f"seeds {FIRST}..{FIRST + COUNT - 1}"
+    tell(f"{COUNT} random histories ({seeds}), {deeds} deeds, {len(failures)} broken")
     assert not failures, f"{len(failures)} broken\n\n" + "\n\n".join(failures[:5])

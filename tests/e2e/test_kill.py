@@ -9,75 +9,13 @@ import random
 import time
 from pathlib import Path
 
-from tests.e2e.kit import Daemon, Pair
-from tests.e2e.users import Ledger, User, anchor, difference, leftovers, picture
+from tests.e2e.kit import Daemon
+from tests.e2e.territory import Contested, Territory
+from tests.e2e.users import tell
 
 COUNT = int(os.environ.get("SYNCD_KILLS", "15"))
 FIRST = int(os.environ.get("SYNCD_KILLS_FIRST", "0"))
 KILLS_A_WORLD = 20
-BRAKE = {"files": 100_000, "percent": 100}
-SIZES = (0, 30, 30, 60, 300, 5000, 70_000, 1_500_000)
-
-
-class Territory:
-    """A pair in which each user edits a directory of his own: what must come of it is known exactly, and no
-    conflict is ever due."""
-
-    def __init__(self, home: Path, name: str, seed: str, **settings: str) -> None:
-        self.pair = Pair(home, name, conflict="keep-both", max_delete=BRAKE, **settings).make()
-        self.tops = tuple(os.fsencode(root) for root in self.pair.roots)
-        self.ledger = Ledger(*self.tops)
-        self.twin = home / "twins" / name
-        self.twin.mkdir(parents=True)
-        anchor(*self.pair.roots, self.twin)
-        self.ledger.written |= {item.data for item in picture(self.tops[0]).values()}
-        self.users = [
-            User(
-                home,
-                root,
-                self.ledger,
-                random.Random(f"{seed} {name} {home}"),
-                home=home,
-                twin=self.twin,
-                sizes=SIZES,
-            )
-            for home, root in zip("sd", self.pair.roots, strict=True)
-        ]
-
-    def broken(self, daemon: Daemon) -> list[str]:
-        """What does not hold at rest."""
-        wanted = picture(os.fsencode(self.twin))
-        name = self.pair.name
-        return [
-            *(f"S1 lost: {story}" for story in self.ledger.missing()),
-            *(f"S2 {story}" for story in self.ledger.unheard_of()),
-            *(
-                f"{root.name} is not what was written: {line}"
-                for root in self.pair.roots
-                for line in difference(picture(os.fsencode(root)), wanted)
-            ),
-            *(f"left behind: {path!r}" for top in self.tops for path in leftovers(top)),
-            *(f"spurious conflict: {one.kind} {one.path} {one.winner}" for one in daemon.conflicts(name)),
-        ]
-
-
-class Contested(Territory):
-    """A pair in which both users edit everything: conflicts are due, nothing may be lost."""
-
-    def __init__(self, home: Path, name: str, seed: str, **settings: str) -> None:
-        super().__init__(home, name, seed, **settings)
-        self.users = [
-            User(word, root, self.ledger, random.Random(f"{seed} {word}"), sizes=SIZES)
-            for word, root in zip(("S", "D"), self.pair.roots, strict=True)
-        ]
-
-    def broken(self, daemon: Daemon) -> list[str]:
-        return [
-            *(f"S1 lost: {story}" for story in self.ledger.missing()),
-            *(f"S2 {story}" for story in self.ledger.unheard_of()),
-            *(f"sides differ: {line}" for line in difference(*(picture(top) for top in self.tops))),
-            *(f"left behind: {path!r}" for top in self.tops for path in leftovers(top)),
-        ]
 
 
 class World:
@@ -111,7 +49,7 @@ class World:
         if moment < 0.7:
             self.work(0.02 + self.rng.random() * 0.5)
         else:
-            self.daemon.wait()
+            self.daemon.waited()
             self.work(self.rng.random() * 0.05)
         self.daemon.kill()
         self.story.append("-- killed")
@@ -133,6 +71,7 @@ class World:
     def broken(self) -> list[str]:
         """At rest."""
         answer = self.daemon.waited()
+        assert len(answer.pairs) == len(self.territories)
         broken = [
             f"{one.name}: {one.outcome} {one.state} {one.detail}"
             for one in answer.pairs
@@ -169,5 +108,5 @@ def test_kills(tmp_path: Path) -> None:
         left = COUNT - number * KILLS_A_WORLD
         failed = run_world(tmp_path / str(seed), seed, min(KILLS_A_WORLD, left))
         failures += ["\n".join(failed)] if failed else []
-    print(f"{COUNT} kills, {len(failures)} worlds broken, {time.monotonic() - began:.0f} s")
+    tell(f"{COUNT} kills, {len(failures)} worlds broken, {time.monotonic() - began:.0f} s")
     assert not failures, "\n\n".join(failures)

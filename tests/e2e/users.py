@@ -1,12 +1,13 @@
 """Seeded users who edit real directories, and the ledger of every content that they ever wrote.
 
-A content is required until a user destroys, with his own hands, the last copy that there is. What a user sees of
+A content is required until a user destroys, with his own hands, the last copy that there is. What is seen of
 syncd is only what lies on the disk: trees and trash.
 """
 
 import os
 import random
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def walk(top: bytes, *, control: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Every path beneath `top` with its status, parents first; `control`: `.syncd` too. Copes with changes."""
+    """Every path beneath `top` with its status, parents first; `control`: `.syncd` too. Copes with edits."""
     stack = [b""]
     while stack:
         directory = stack.pop()
@@ -76,14 +77,14 @@ def kept(top: bytes) -> dict[bytes, bytes]:
     """What the trash of a tree holds, by path below the tree. Links count as nothing."""
     found = {}
     for path, status in walk(top, control=True):
-        if path.startswith(CONTROL + b"/trash/") and stat.S_ISREG(status.st_mode):
-            if os.path.basename(path) != MANIFEST.encode():
-                found[path] = read(os.path.join(top, path))
+        is_kept = path.startswith(TRASH + b"/") and os.path.basename(path) != MANIFEST.encode()
+        if is_kept and stat.S_ISREG(status.st_mode):
+            found[path] = read(os.path.join(top, path))
     return found
 
 
 def leftovers(top: bytes) -> list[bytes]:
-    """Whatever a finished run must not leave: staged files, batches in flight, trash folders that keep nothing,
+    """What a finished run must not leave: staged files, batches in flight, trash folders that keep nothing,
     names of its own in the tree."""
     return [
         path
@@ -199,10 +200,10 @@ class Ledger:
 
 
 class User:
-    """Edits what is beneath `home` of the tree `top`, and beneath the same path of `twin`, where nobody syncs.
+    """Edits what is beneath `home` of the tree `top`, and at the same path of `twin`, which nobody syncs.
 
-    What is done follows from the generator and the tree (of the twin, if there is one). `is_careful`: every edit
-    is on the device when it returns, as far as this user's own files go.
+    What is done follows from the generator and the tree (of the twin, if there is one). `is_careful`: every
+    edit is on the device when it returns, as far as this user's own files go.
     """
 
     def __init__(
@@ -504,3 +505,8 @@ def anchor(*tops: Path) -> None:
         for top in tops:
             (top / name).write_text(name)
             os.utime(top / name, (1_600_000_000, 1_600_000_000))
+
+
+def tell(figures: str) -> None:
+    """What a run came to, for who asks with `-s`."""
+    sys.stdout.write(f"\n{figures}\n")

@@ -1,0 +1,315 @@
+"""Power cuts: the daemon on a loop-mounted ext4, whose backing file is copied at random moments under load.
+
+What ext4 has not written back is not in the copy; mounting it replays the journal, as a boot does. A copy
+counts only if nothing was written to the device while it was made. `SYNCD_POWER_CUTS=50` makes so many
+(default 4), `SYNCD_POWER_CUTS_FIRST` is the first seed; a seed is one world of up to `CUTS_A_WORLD` cuts.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from blake3 import blake3
+
+from tests.e2e.kit import Daemon
+from tests.e2e.territory import HOMES, Territory
+from tests.e2e.users import Item, brief, difference, kept, picture, tell
+
+COUNT = int(os.environ.get("SYNCD_POWER_CUTS", "4"))
+FIRST = int(os.environ.get("SYNCD_POWER_CUTS_FIRST", "0"))
+CUTS_A_WORLD = 10
+IMAGE_BYTES = 64 << 20
+SIZES = (0, 30, 30, 60, 300, 5000, 70_000, 400_000)
+OPTIONS = ("commit=1", "commit=5", "data=writeback,commit=1", "data=writeback,commit=5")
+
+WHY_NOT = (
+    "needs root"
+    if os.geteuid() != 0
+    else "needs mkfs.ext4 and losetup"
+    if not (shutil.which("mkfs.ext4") and shutil.which("losetup"))
+    else ""
+)
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"power cuts {WHY_NOT}")
+
+
+def run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@contextmanager
+def mounted(image: Path, at: Path, options: str) -> Iterator[str]:
+    """The image mounted at `at`; its loop device."""
+    try:
+        device = run("losetup", "--find", "--show", image)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no loop device: {error.stderr.strip()}")
+    try:
+        run("mount", "-o", options, device, at)
+        try:
+            yield device
+        finally:
+            run("umount", at)
+    finally:
+        run("losetup", "--detach", device)
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """One copy, and what the users had written by then: the careful ones, and the others."""
+
+    image: Path
+    twin: dict[bytes, Item]
+    careless: dict[bytes, Item]
+    required: dict[bytes, str]
+    story: str
+
+
+class World:
+    """A file system with everything on it: trees, state, config, socket and log."""
+
+    def __init__(self, room: Path, mount: Path, seed: int) -> None:
+        self.rng = random.Random(f"cut {seed}")
+        self.mount = mount
+        named = f"cut {seed}"
+        twins = room / "twins"
+        self.careful = Territory(
+            mount, "careful", named, settle="0s", twins=twins, is_careful=True, sizes=SIZES
+        )
+        self.careless = Territory(mount, "careless", named, settle="20ms", twins=twins, sizes=SIZES)
+        self.territories = [self.careful, self.careless]
+        self.daemon = Daemon(mount, [one.pair for one in self.territories])
+        self.story: list[str] = []
+
+    def work(self, for_s: float) -> None:
+        until = time.monotonic() + for_s
+        while time.monotonic() < until:
+            territory = self.rng.choice(self.territories)
+            user = self.rng.choice(territory.users)
+            if user.act():
+                self.story.append(f"{territory.pair.name}: {user.told[-1]}")
+            time.sleep(min(max(0.0, until - time.monotonic()), self.rng.random() * 0.02))
+
+    def cut(self, image: Path, to: Path, device: str) -> Cut:
+        """Copy the backing file: as the daemon runs if nothing is written just then, else it is stopped."""
+        process = self.daemon.process
+        assert process is not None
+        is_stopped = False
+        try:
+            while not copied(image, to, device):
+                is_stopped = True
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(0.005)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        how = "stopped" if is_stopped else "running"
+        return Cut(
+            to,
+            picture(os.fsencode(self.careful.twin)),
+            picture(os.fsencode(self.careless.twin)),
+            dict(self.careful.ledger.required),
+            f"{how}, after {len(self.story)} deeds",
+        )
+
+
+def copied(image: Path, to: Path, device: str) -> bool:
+    """Copy the backing file; False when something was written meanwhile."""
+    before = written(device)
+    if before is None:
+        return False
+    run("cp", "--sparse=always", image, to)
+    return before == written(device)
+
+
+def written(device: str) -> tuple[str, ...] | None:
+    """How much was written so far; None while something is being written."""
+    fields = Path(f"/sys/block/{os.path.basename(device)}/stat").read_text().split()
+    return None if fields[8] != "0" else (fields[4], fields[6], *fields[11:16:4])
+
+
+# What a cut left.
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A base row: both sides held this content."""
+
+    path: bytes
+    digest: bytes
+
+
+def reported(state: Path, scratch: Path) -> tuple[list[Done], list[str]]:
+    """What the state data base says was done: base rows with digest, and trash slots of the journal."""
+    scratch.mkdir()
+    for file in state.glob("state.db*"):
+        shutil.copy(file, scratch / file.name)
+    with closing(sqlite3.connect(scratch / "state.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = db.execute(
+            "WITH RECURSIVE tree (id, path, kind, digest) AS ("
+            " SELECT base_id, x'', kind, digest FROM base WHERE parent_id IS NULL UNION ALL"
+            " SELECT b.base_id, CAST(iif(length(t.path), t.path || x'2f', x'') || b.name AS BLOB),"
+            " b.kind, b.digest"
+            " FROM base b JOIN tree t ON b.parent_id = t.id)"
+            " SELECT path, digest FROM tree WHERE kind = 1 AND digest IS NOT NULL"
+        ).fetchall()
+        slots = db.execute(
+            "SELECT a.side, coalesce(a.trash_batch, b.name), a.trash_slot FROM actions a"
+            " JOIN batches b USING (batch_id) WHERE a.trash_slot IS NOT NULL"
+        ).fetchall()
+    shutil.rmtree(scratch)
+    done = [Done(bytes(path), digest) for path, digest in rows]
+    return done, [f"{side}/.syncd/trash/{batch}/{slot}" for side, batch, slot in slots]
+
+
+def digests(top: bytes) -> set[bytes]:
+    """Of everything in a tree and in its trash."""
+    contents = [item.data for item in picture(top).values() if item.kind == "file"] + list(kept(top).values())
+    return {blake3(data).digest() for data in contents}
+
+
+def other_side(territory: Territory, path: bytes) -> bytes:
+    """The tree that only syncd writes `path` in."""
+    return territory.tops[1 - HOMES.index(path.partition(b"/")[0].decode())]
+
+
+def lost_before_start(territory: Territory, done: list[Done], slots: list[str]) -> list[str]:
+    """Reported as done, and not there; or torn. Judged on the side that the path's user does not touch."""
+    there = {top: digests(top) for top in territory.tops}
+    broken = [
+        f"{territory.pair.name}: reported as done and lost: {row.path!r}"
+        for row in done
+        if b"/" in row.path and row.digest not in there[other_side(territory, row.path)]
+    ]
+    for slot in slots:
+        side, _, below = slot.partition("/")
+        if not os.path.lexists(os.path.join(territory.tops[int(side) - 1], below.encode())):
+            broken.append(f"{territory.pair.name}: reported as kept and lost: {slot}")
+    for home, top in zip(HOMES, reversed(territory.tops), strict=True):
+        broken += [
+            f"{territory.pair.name}: torn: {path!r} {item.data[:40]!r}"
+            for path, item in picture(top).items()
+            if path.startswith(home.encode() + b"/")
+            and item.kind == "file"
+            and item.data not in territory.ledger.written
+        ]
+    return broken
+
+
+def is_hidden(territory: Territory, path: bytes) -> bool:
+    """Did the file system lose unsynced bytes of a user's own file without a trace in size and stamps? Then
+    the other side keeps the whole version, and only reading all files could tell."""
+    one, other = (os.lstat(os.path.join(top, path)) for top in territory.tops)
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def torn_at_rest(
+    territory: Territory, done: list[Done], wanted: dict[bytes, Item], before: set[bytes]
+) -> list[str]:
+    """Users who do not sync their files may find an edit torn, or gone; never a version that syncd reported
+    as done and that nobody touched since, and nothing that the cut left may vanish."""
+    name = territory.pair.name
+    trees = [picture(top) for top in territory.tops]
+    hidden = {
+        path
+        for path in {*trees[0], *trees[1]}
+        if all(path in tree and tree[path].kind == "file" for tree in trees)
+        and trees[0][path].data != trees[1][path].data
+        and is_hidden(territory, path)
+    }
+    seen = [{path: item for path, item in tree.items() if path not in hidden} for tree in trees]
+    broken = [f"{name}: sides differ: {line}" for line in difference(*seen)]
+    for path in hidden:
+        whole = trees[territory.tops.index(other_side(territory, path))][path]
+        if whole.data not in territory.ledger.written:
+            broken.append(f"{name}: torn on both sides: {path!r} {brief(whole)}")
+    for row in done:
+        item = wanted.get(row.path) if b"/" in row.path else None
+        if item is None or not item.data or item.kind != "file" or blake3(item.data).digest() != row.digest:
+            continue
+        found = trees[territory.tops.index(other_side(territory, row.path))].get(row.path)
+        if found is None or found.data != item.data:
+            broken.append(f"{name}: reported as done, then torn: {row.path!r} {brief(found)} / {brief(item)}")
+    after = digests(territory.tops[0]) | digests(territory.tops[1])
+    return broken + [f"{name}: S1: {len(before - after)} contents vanished"] * bool(before - after)
+
+
+def judge(world: World, cut: Cut, room: Path) -> list[str]:
+    """Boot: what is there, then what the daemon makes of it."""
+    state = world.daemon.state_dir / "pairs"
+    broken: list[str] = []
+    done: dict[str, list[Done]] = {}
+    for territory in world.territories:
+        name = territory.pair.name
+        done[name], slots = reported(state / name, room / "scratch")
+        broken += lost_before_start(territory, done[name], slots)
+    for home, top in zip(HOMES, world.careful.tops, strict=True):
+        own, wanted = (
+            {p: i for p, i in tree.items() if p.startswith(home.encode())}
+            for tree in (picture(top), cut.twin)
+        )
+        broken += [f"the image is not what it should be: {line}" for line in difference(own, wanted)]
+    before = digests(world.careless.tops[0]) | digests(world.careless.tops[1])
+    world.daemon.start()
+    try:
+        answer = world.daemon.waited()
+        broken += [
+            f"{one.name}: {one.outcome} {one.state} {one.detail}"
+            for one in answer.pairs
+            if one.outcome != "synced"
+        ]
+        world.careful.ledger.required = dict(cut.required)
+        broken += [f"careful: {line}" for line in world.careful.broken(world.daemon, cut.twin)]
+        broken += torn_at_rest(world.careless, done["careless"], cut.careless, before)
+    finally:
+        world.daemon.stop()
+    return broken
+
+
+def run_world(room: Path, seed: int, count: int) -> tuple[list[str], int]:
+    """Cut the power `count` times, then judge each cut. What was broken, and how many rows were reported."""
+    mount = room / "mount"
+    mount.mkdir(parents=True)
+    image = room / "image"
+    with image.open("wb") as file:
+        file.truncate(IMAGE_BYTES)
+    run("mkfs.ext4", "-q", "-m", "0", image)
+    options = OPTIONS[seed % len(OPTIONS)]
+    cuts: list[Cut] = []
+    with mounted(image, mount, options) as device:
+        world = World(room, mount, seed)
+        os.sync()
+        with world.daemon as daemon:
+            daemon.waited()
+            for number in range(count):
+                world.work(0.1 + world.rng.random() * 1.2)
+                cuts.append(world.cut(image, room / f"cut-{number}", device))
+            daemon.kill()
+    image.unlink()
+    broken: list[str] = []
+    for number, cut in enumerate(cuts):
+        with mounted(cut.image, mount, options):
+            found = judge(world, cut, room)
+        cut.image.unlink()
+        if found:
+            broken += [f"seed {seed} ({options}), cut {number} ({cut.story}):", *found]
+    return broken, len(cuts)
+
+
+def test_power_cuts(tmp_path: Path) -> None:
+    """0 torn files, 0 lost of what was reported as done, and the daemon brings it in order alone."""
+    broken: list[str] = []
+    images = 0
+    for number, seed in enumerate(range(FIRST, FIRST + -(-COUNT // CUTS_A_WORLD))):
+        count = min(CUTS_A_WORLD, COUNT - number * CUTS_A_WORLD)
+        found, made = run_world(tmp_path / str(seed), seed, count)
+        broken += found
+        images += made
+    tell(f"{images} power cuts, {len(broken)} findings")
+    assert not broken, "\n".join(broken)
