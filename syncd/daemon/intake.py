@@ -103,11 +103,14 @@ class Intake:
 
     def follow_up(self, side: Side, seen: Observation, scanned: Iterable[bytes]) -> None:
         """A directory that is new, or beneath which a scan found something, is scanned until a pass finds
-        nothing new: what is made while its watch is not yet there is told by nobody."""
+        nothing new: what is made while its watch is not yet there is told by nobody. What could not be listed
+        waits as an issue."""
         now = self._world.clock.monotonic_ns()
         again = filter(None, scanned) if seen.changed else ()
+        failed = {path for path, _, _ in seen.problems}
         for path in (*seen.new_directories, *again):
-            self._queues[side].push(path, now, is_subtree=True)
+            if path not in failed:
+                self._queues[side].push(path, now, is_subtree=True)
 
     # What is due.
 
