@@ -7,7 +7,9 @@ from itertools import count
 import anyio
 
 from syncd.core.entry import Kind, Side
+from syncd.core.lifecycle import PairState
 from syncd.core.reason import Reason
+from syncd.daemon.overview import WaitOutcome
 from syncd.daemon.pair import Pair, Timing
 from syncd.index.database import Database
 from syncd.index.driver import InlineDriver
@@ -103,3 +105,16 @@ def act(story: Callable[[Room], Awaitable[None]], *, granularity_ns: int = 1) ->
         await story(Room(loop, granularity_ns))
 
     run(1, work)
+
+
+def state_of(pair: Pair) -> PairState:
+    return pair.state
+
+
+def trouble_of(pair: Pair) -> Reason | None:
+    return None if pair.trouble is None else pair.trouble.reason
+
+
+async def ready(pair: Pair) -> None:
+    """The first scan is over."""
+    assert await pair.wait() is WaitOutcome.SYNCED
