@@ -317,6 +317,15 @@ class Merge(Answers):
             above = nodes.get(db, parent_id)
             nodes.set_flags(db, parent_id, is_listed=above is not None and above.is_listed, has_ignored=True)
         records.update_children(db, parent_id, {name: here.overrides.get(name, new)})
+        if old is not None and new is None and known is None:
+            self._ignored_left(db, parent_id, here.path)
+
+    def _ignored_left(self, db: sqlite3.Connection, node_id: int, path: bytes) -> None:
+        """An ignored name is gone from a directory: was it the last one?"""
+        node, record = nodes.get(db, node_id), records.get(db, node_id)
+        if node is not None and node.has_ignored and record is not None:
+            is_left = self._holds_ignored(path, record)
+            nodes.set_flags(db, node_id, is_listed=node.is_listed, has_ignored=is_left)
 
     def _topmost_missing(self, db: sqlite3.Connection, path: bytes) -> bytes:
         names = path.split(b"/")

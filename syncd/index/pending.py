@@ -216,6 +216,11 @@ def _row(row: tuple[bytes, int, str, str, int, int | None, int, int]) -> Pending
     return PendingRow(path, where, reason_of(reason), detail, attempts, next_ns, since_ns, bool(is_observed))
 
 
+def by_reason(db: sqlite3.Connection, reason: Reason) -> list[PendingRow]:
+    """The rows of one reason, sorted by path."""
+    return [_row(row) for row in db.execute(f"{_SELECT} WHERE reason = ? ORDER BY path", (reason.value,))]
+
+
 def observed(db: sqlite3.Connection, side: Side | None = None) -> list[PendingRow]:
     """The rows that an observation (of one side, where it is named) made."""
     rows = map(_row, db.execute(f"{_SELECT} WHERE is_observed").fetchall())

@@ -254,13 +254,18 @@ def store_not_empty(
 
 
 def due_observations(db: sqlite3.Connection, now_ns: int, everything: bool) -> list[tuple[Side, bytes]]:
-    """What could not be observed and is to be tried again."""
+    """What could not be observed, or was kept for what it holds, and is to be tried again."""
     return [
-        (row.side, row.path)
-        for row in pending.observed(db)
-        if row.side is not None
-        and (everything or (row.next_attempt_ns is not None and row.next_attempt_ns <= now_ns))
+        (side, row.path)
+        for row in (*pending.observed(db), *pending.by_reason(db, Reason.NOT_EMPTY))
+        if everything or (row.next_attempt_ns is not None and row.next_attempt_ns <= now_ns)
+        for side in (BOTH if row.side is None else (row.side,))
     ]
+
+
+def not_empty(db: sqlite3.Connection) -> list[bytes]:
+    """Directories that wait for someone to take out what is not synchronised."""
+    return [row.path for row in pending.by_reason(db, Reason.NOT_EMPTY)]
 
 
 def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], bool], stamp: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from syncd.core import path as paths
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser, TransientError
 from syncd.core.filter import Filter
@@ -137,7 +138,13 @@ class Cycle:
     ) -> Observation:
         """Look at single paths and scan subtrees of one side."""
         await self.check_roots()
-        seen = await self._observe(side, sorted(set(looks)), sorted(set(scans)), recursive=recursive)
+        looks, scans = set(looks), set(scans)
+        for directory in await self.database.read(bookkeeping.not_empty):
+            # Ignored names are not looked at; here they may be what had to go.
+            if any(paths.is_within(path, directory) for path in looks):
+                scans.add(directory)
+                self.look_again(directory)
+        seen = await self._observe(side, sorted(looks), sorted(scans), recursive=recursive)
         if seen.ignore_files and await self._reload_ignore_rules():
             seen = (await self.observe_all())[side]
         return seen

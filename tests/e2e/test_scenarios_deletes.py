@@ -94,7 +94,7 @@ def test_renamed_out_of_a_deleted_directory(case: Case) -> None:
     case.rest()
 
 
-@scenario("DEL-10")
+@scenario("DEL-10", max_delete={"files": 1000})
 def test_parent_deleted_while_children_are_copied(case: Case) -> None:
     case.given({"g": "1"})
     for number in range(40):

@@ -3,6 +3,7 @@
 import anyio
 
 from syncd.core.entry import Kind
+from syncd.core.filter import Filter
 from syncd.core.reason import Reason
 from syncd.index.database import Database
 from syncd.index.driver import ThreadDriver
@@ -174,3 +175,17 @@ async def test_production_driver_gives_the_same(tmp_path) -> None:  # type: igno
     finally:
         with anyio.CancelScope(shield=True):
             await database.close()
+
+
+async def test_a_directory_that_loses_its_last_ignored_name_holds_none() -> None:
+    async with Lab.open() as lab:
+        lab.rules = Filter.build(("*.ign",), {})
+        lab.user.mkdir(b"d")
+        lab.files(**{"d_one.ign": b"1", "d_two.ign": b"2"})
+        await lab.scan()
+        lab.user.delete(b"d/one.ign")
+        await lab.look(b"d/one.ign")
+        assert (await lab.tree())[b"d"].has_ignored
+        lab.user.delete(b"d/two.ign")
+        await lab.look(b"d/two.ign")
+        assert not (await lab.tree())[b"d"].has_ignored
