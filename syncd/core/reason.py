@@ -140,7 +140,7 @@ class Reason(enum.StrEnum):
     TRASH_FULL = (
         "trash-full",
         "the trash may not grow and nothing in it may be dropped yet",
-        ("raise trash.max_size or run 'syncctl trash empty PAIR'"),
+        ("raise trash.max_size; what lies there for more than a day makes room by itself"),
     )
     DISK_FULL = (
         "disk-full",
