@@ -156,6 +156,7 @@ def sync(source: str, destination: str, **options: Any) -> int:
     """Bring SOURCE and DESTINATION in sync, and with --watch keep them so."""
     from syncd.daemon.config import ConfigInvalid
     from syncd.daemon.limits import raise_file_limit
+    from syncd.daemon.oneshot import create_destination
     from syncd.daemon.paths import default_paths
 
     # A command of the person who runs it, root too: never the machine's state.
@@ -165,6 +166,8 @@ def sync(source: str, destination: str, **options: Any) -> int:
     except ConfigInvalid as invalid:
         _refuse(invalid.problems)
         return Exit.CONFIG
+    if not options["dry_run"]:
+        create_destination(config)  # by the user's own umask; what is remembered is for their eyes only
     os.umask(0o077)
     raise_file_limit()
     out = Output(is_json=options["is_json"])
@@ -262,10 +265,8 @@ def _watch(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool
     from syncd.cli.live import open_view
     from syncd.control.model import Event, PairStatus
     from syncd.daemon.foreground import keep_in_sync
-    from syncd.daemon.oneshot import create_destination
 
     _quiet_logging(out)
-    create_destination(config)
     if not out.is_json:
         out.note(
             f"{plural(2, 'tree')} in sync until you press Ctrl-C: {config.source} and {config.destination}"
@@ -279,7 +280,8 @@ def _watch(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool
 
         def tell(event: Event) -> None:
             if view is not None:
-                view.event(event)
+                if event.kind != "pair.state":  # the view shows states by itself
+                    view.event(event)
             else:
                 out.emit("syncd.event/1", event)
 
