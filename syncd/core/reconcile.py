@@ -321,5 +321,8 @@ def _conflict(state: PathState, rules: Rules) -> Outcome:
     decision = decide(state, rules)
     if decision.winner is None:
         return Outcome(state, Verb.CONFLICT, reason=Reason.CONFLICT_MANUAL)
+    if decision.keeps_both and (unread := unread_sides(state)):
+        # One version leaves its name before the other is put there: both must prove readable first.
+        return compare(state, unread)
     entry = state.at(decision.winner)
     return Outcome(state, Verb.CONFLICT, decision.winner.other, entry, kind_of(state), winner=decision.winner)

@@ -9,7 +9,7 @@ from syncd.core.entry import Entry, Side
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Verb, reconcile
-from syncd.core.rules import Initial
+from syncd.core.rules import Initial, Policy
 from syncd.core.state import PathState
 from tests.core.judging import (
     COLUMNS,
@@ -280,3 +280,11 @@ def test_the_first_sync_names_itself_as_the_reason() -> None:
 
 def test_an_outcome_knows_its_path() -> None:
     assert judge(None, None, None).path == b"p"
+
+
+def test_both_versions_are_read_before_one_makes_room() -> None:
+    """A version that cannot be read must not make the other one lose its name."""
+    unread_both = state(None, unread("longer"), unread("short"))
+    outcome = reconcile(unread_both, rules(policy=Policy.KEEP_BOTH))
+    assert (outcome.verb, outcome.sides) == (Verb.COMPARE, (Side.SOURCE, Side.DESTINATION))
+    assert reconcile(unread_both, rules(policy=Policy.SOURCE_WINS)).verb is Verb.CONFLICT
