@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,7 @@ def schema() -> int:
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.option("--yes", is_flag=True, help="Approve what the brake or a first run would hold.")
+@click.option("--adopt", is_flag=True, help="Accept a root that was replaced, or is marked by another pair.")
 @click.option("--state-dir", type=click.Path(), help="Where the pair's state is kept.")
 @click.option("-v", "--verbose", is_flag=True, help="Print every action.")
 def sync(source: str, destination: str, **options: Any) -> int:
@@ -173,9 +174,9 @@ def sync(source: str, destination: str, **options: Any) -> int:
     out = Output(is_json=options["is_json"])
     if options["dry_run"]:
         return _rehearse(config, state_dir, out, approves=options["yes"])
-    if options["watch"]:
-        return _watch(config, state_dir, out, approves=options["yes"])
-    return _once(config, state_dir, out, approves=options["yes"], is_verbose=options["verbose"])
+    run = _watch if options["watch"] else _once
+    with _own_way_out():
+        return run(config, state_dir, out, options)
 
 
 def _adhoc(source: str, destination: str, state_dir: Path, options: dict[str, Any]) -> "PairConfig":
@@ -213,12 +214,27 @@ def _quiet_logging(out: Output) -> None:
     configure_logging(level="error", log_format="console")
 
 
-def _once(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool, is_verbose: bool) -> int:
+@contextlib.contextmanager
+def _own_way_out() -> Iterator[None]:
+    """A command has no daemon to ask: what accepts a root is an option of its own."""
+    from syncd.core.error import NeedsUser
+    from syncd.core.reason import Reason
+
+    try:
+        yield
+    except NeedsUser as error:
+        if error.reason not in (Reason.ROOT_CHANGED, Reason.FOREIGN_MARKER):
+            raise
+        detail = f"{error.detail}; put the right one back, or accept this one with --adopt"
+        raise NeedsUser(error.reason, detail, fix="") from None
+
+
+def _once(config: "PairConfig", state_dir: Path, out: Output, options: dict[str, Any]) -> int:
     from syncd.cli.sync_report import Narrator, report
     from syncd.daemon.oneshot import sync_once
 
     _quiet_logging(out)
-    narrator = Narrator(out, is_verbose=is_verbose)
+    narrator = Narrator(out, is_verbose=options["verbose"])
 
     async def work() -> "Outcome":
         async with narrator.beside():
@@ -226,7 +242,8 @@ def _once(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool,
                 config,
                 state_dir,
                 narrator.publish,
-                approves_holds=approves,
+                approves_holds=options["yes"],
+                adopts=options["adopt"],
                 show=narrator.follow,
                 should_stop=lambda: narrator.is_stopped,
             )
@@ -261,7 +278,7 @@ def _rehearse(config: "PairConfig", state_dir: Path, out: Output, *, approves: b
     return report_rehearsal(out, _unwrapped(work))
 
 
-def _watch(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool) -> int:
+def _watch(config: "PairConfig", state_dir: Path, out: Output, options: dict[str, Any]) -> int:
     from syncd.cli.live import open_view
     from syncd.control.model import Event, PairStatus
     from syncd.daemon.foreground import keep_in_sync
@@ -286,7 +303,14 @@ def _watch(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool
                 out.emit("syncd.event/1", event)
 
         async def work() -> None:
-            await keep_in_sync(config, state_dir, approves_holds=approves, show=show, tell=tell)
+            await keep_in_sync(
+                config,
+                state_dir,
+                approves_holds=options["yes"],
+                adopts=options["adopt"],
+                show=show,
+                tell=tell,
+            )
 
         _unwrapped(work)
     return Exit.OK

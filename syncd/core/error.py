@@ -6,10 +6,12 @@ from syncd.core.reason import Reason
 class SyncdError(Exception):
     """Base of all errors that syncd raises on purpose. `detail` is for people, escaped for terminals."""
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    def __init__(self, reason: Reason, detail: str = "", *, fix: str | None = None) -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
+        self.fix = reason.fix if fix is None else fix
+        """The way out: the reason's own, unless the place where it happened has a better one."""
 
 
 class StaleError(SyncdError):

@@ -171,6 +171,7 @@ async def build_pair(
     scan_slot: Callable[[], AbstractAsyncContextManager[object]],
     *,
     approves_holds: bool = False,
+    adopts: bool = False,
 ) -> AsyncIterator[Pair]:
     """A pair that is ready to run. Raises SyncdError when its state cannot be opened."""
     with PairState(state_dir, config.key) as state:
@@ -185,4 +186,5 @@ async def build_pair(
                 scan_slot,
                 review=lambda: review(config, cycle),
                 is_paused=config.paused or state.is_paused,
+                adopts=adopts,
             )

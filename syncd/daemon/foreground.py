@@ -26,6 +26,7 @@ async def keep_in_sync(
     state_dir: Path,
     *,
     approves_holds: bool,
+    adopts: bool = False,
     show: Callable[[Sequence[PairStatus]], None],
     tell: Callable[[Event], None],
 ) -> None:
@@ -37,7 +38,9 @@ async def keep_in_sync(
     async def build(pair: PairConfig) -> AsyncIterator[Pair]:
         slot = slots.slot(lambda: devices(pair))
         voice = publisher(hub, pair.name)
-        async with build_pair(pair, state_dir, voice, slot, approves_holds=approves_holds) as built:
+        async with build_pair(
+            pair, state_dir, voice, slot, approves_holds=approves_holds, adopts=adopts
+        ) as built:
             yield built
 
     supervisor = Supervisor(build, time.monotonic_ns)

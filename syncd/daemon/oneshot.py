@@ -61,6 +61,7 @@ async def sync_once(
     publish: Publish,
     *,
     approves_holds: bool,
+    adopts: bool = False,
     show: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
@@ -69,7 +70,7 @@ async def sync_once(
     with PairState(state_dir, config.key) as state:
         async with open_cycle(config, state, publish, approves_holds=approves_holds) as (cycle, _):
             show(cycle.progress)
-            await cycle.open()
+            await cycle.open(adopts=adopts)
             await cycle.observe_all()
             warning = await review(config, cycle)
             if warning:

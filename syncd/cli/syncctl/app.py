@@ -285,7 +285,7 @@ def _report(error: Exception, app: App) -> int:
     if isinstance(error, SyncdError):
         code = _REASON_EXITS.get(error.reason.value, Exit.FAILED)
         text = error.detail or error.reason.explanation
-        return _fail(app, code, text, error.reason.value, error.reason.fix)
+        return _fail(app, code, text, error.reason.value, error.fix)
     if isinstance(error, click.ClickException):
         return _fail(app, Exit.FAILED, error.format_message(), "", "")
     if isinstance(error, OSError):
