@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from syncd.core.entry import Side
+from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
 from syncd.core.rules import Initial, Policy, Rules
 from syncd.index import meta
@@ -35,7 +36,10 @@ async def open_pair(
     had_marker = False
     for side in BOTH:
         known = None if adopts else stored.get(side)
-        identity = await trees[side].open(known=known, adopt=adopts)
+        try:
+            identity = await trees[side].open(known=known, adopt=adopts)
+        except NeedsUser as error:
+            raise NeedsUser(error.reason, f"the {side.word}: {error.detail}") from error
         had_marker |= identity.had_marker
         identities[side] = identity
     is_first = not await database.read(meta.is_first_sync_done)
