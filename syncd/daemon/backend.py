@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -27,6 +27,7 @@ from syncd.daemon import views
 from syncd.daemon.attention import Ticket
 from syncd.daemon.backend_paths import PathAnswers
 from syncd.daemon.config import Config, ConfigInvalid, ConfigProblem, PairConfig, warnings
+from syncd.daemon.config_words import config_values, plain
 from syncd.daemon.config_write import edit_pair, remove_pair, store_pair
 from syncd.daemon.oneshot import copy_database, rehearse_on
 from syncd.daemon.overview import WaitOutcome
@@ -370,16 +371,6 @@ def options_of(options: m.PairOptions) -> dict[str, object]:
     """The keys that were sent, as the config file spells them."""
     found: dict[str, object] = msgspec.to_builtins(options)
     return found
-
-
-def config_values(config: PairConfig) -> dict[str, object]:
-    """Every setting of a pair as plain values."""
-    names = [name for name in config.__struct_fields__ if name not in ("origins", "key")]
-    return {name: plain(getattr(config, name)) for name in names}
-
-
-def plain(value: object) -> Any:
-    return msgspec.to_builtins(value, enc_hook=str)
 
 
 def problems_of(problems: Sequence[ConfigProblem], severity: str) -> tuple[m.ConfigProblem, ...]:

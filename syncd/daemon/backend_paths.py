@@ -248,12 +248,13 @@ class PathAnswers:
     # Issues and history.
 
     async def issue_list(self, params: m.IssueListParams) -> m.IssuesPage:
-        rows = []
+        rows: list[m.IssueView] = []
         for one in self.chosen((params.pair,) if params.pair else ()):
             if self._has_state(one):
-                for row in await self._ask(one, pending.list_all):
-                    if self._is_shown(row, params):
-                        rows.append(views.issue_view(one.config.name, row))
+                found = await self._ask(one, pending.list_all)
+                rows += [
+                    views.issue_view(one.config.name, row) for row in found if self._is_shown(row, params)
+                ]
         return m.IssuesPage(issues=tuple(rows[params.offset : params.offset + params.limit]), total=len(rows))
 
     def _is_shown(self, row: PendingRow, params: m.IssueListParams) -> bool:

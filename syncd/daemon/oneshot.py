@@ -62,7 +62,7 @@ async def sync_once(
     *,
     approves_holds: bool,
     adopts: bool = False,
-    show: Callable[[Progress], None] = lambda progress: None,
+    show: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """One complete synchronisation. Raises SyncdError when the pair cannot be opened or a root is lost."""

@@ -181,6 +181,8 @@ class Supervisor:
         try:
             async with self._build(one.config) as pair:
                 one.pair, one.trouble = pair, None
+                if one.is_removed:
+                    pair.request_stop()
                 await pair.run()
                 return 0.0
         except (NeedsUser, TransientError) as error:

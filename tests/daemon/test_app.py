@@ -2,43 +2,15 @@
 
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import msgspec
 from anyio.abc import SocketStream
 
-from syncd.control.listen import listen
-from syncd.daemon.app import App, ConfigSource
-from syncd.daemon.logging import LogRing
+from tests.daemon.life import daemon
 
 WRITE = "import sys; open(sys.argv[1], 'ab').write(sys.stdin.buffer.read())"
-
-
-@asynccontextmanager
-async def running(home: Path, metrics: str, **pair: object) -> AsyncIterator[App]:
-    """A daemon over `home/a` and `home/b`, until the block ends."""
-    for name in ("a", "b"):
-        (home / name).mkdir()
-    rows = {"source": str(home / "a"), "destination": str(home / "b"), "settle": "10ms", **pair}
-    text = "".join(f"{key} = {toml(value)}\n" for key, value in rows.items())
-    config = home / "syncd.toml"
-    config.write_text(f'[daemon]\nmetrics = "{metrics}"\n[pair.p]\n{text}')
-    source = ConfigSource(config, is_system=False, env={}, socket=home / "s.sock", state_dir=home / "state")
-    app = App(source, source.load(), LogRing())
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(app.run, listen(str(home / "s.sock").encode()))
-            yield app
-            app.request_stop()
-
-
-def toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
-    return msgspec.json.encode(value).decode()
 
 
 async def connected(path: Path) -> SocketStream | None:
@@ -65,7 +37,7 @@ async def figures(path: Path) -> str:
 async def test_hooks_run_and_figures_are_served(tmp_path: Path) -> None:
     told, address = tmp_path / "told", tmp_path / "m.sock"
     command = [sys.executable, "-c", WRITE, str(told)]
-    async with running(tmp_path, f"unix:{address}", hooks={"post_batch": command}):
+    async with daemon(tmp_path, f"unix:{address}", hooks={"post_batch": command}):
         assert 'syncd_pair_state{pair="p"' in await figures(address)
         (tmp_path / "a" / "f").write_bytes(b"1")
         while not told.exists() or not told.read_bytes():
@@ -78,7 +50,7 @@ async def test_figures_without_an_address_do_not_stop_the_daemon(tmp_path: Path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        async with running(tmp_path, f"127.0.0.1:{taken.getsockname()[1]}"):
+        async with daemon(tmp_path, f"127.0.0.1:{taken.getsockname()[1]}"):
             (tmp_path / "a" / "f").write_bytes(b"1")
             while not (tmp_path / "b" / "f").exists():
                 await anyio.sleep(0.02)
@@ -86,7 +58,7 @@ async def test_figures_without_an_address_do_not_stop_the_daemon(tmp_path: Path)
 
 async def test_the_first_answer_knows_the_pairs(tmp_path: Path) -> None:
     """Who waits for all pairs while the daemon starts waits for all pairs."""
-    async with running(tmp_path, "off"):
+    async with daemon(tmp_path, "off"):
         (tmp_path / "a" / "f").write_bytes(b"1")
         async with await anyio.connect_unix(tmp_path / "s.sock") as client:
             await client.send(b'{"jsonrpc":"2.0","id":1,"method":"pair.wait","params":{"timeout_s":30}}\n')
