@@ -216,7 +216,7 @@ def test_renamed_while_nobody_looks(case: Case) -> None:
 @scenario("MOV-21")
 def test_directory_renamed_while_it_is_copied(case: Case) -> None:
     case.given({"g": "1"})
-    files = {f"d/{number}": f"content {number}" for number in range(1500)}
+    files = {f"d/{number}": f"content {number}" for number in range(600)}
     for path, data in files.items():
         case.a.write(path, data)
     case.a.rename("d", "e")

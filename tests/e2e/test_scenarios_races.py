@@ -89,7 +89,7 @@ def test_log_that_is_appended_in_place(case: Case) -> None:
 def test_deleted_while_it_is_copied(case: Case) -> None:
     case.given({"g": "1"})
     for turn in range(3):
-        case.a.edit("large", os.urandom(1 << 20) * 60)
+        case.a.edit("large", os.urandom(1 << 20) * 40)
         time.sleep(0.07 + turn * 0.05)
         case.a.delete("large")
         case.wait()
@@ -300,7 +300,7 @@ def test_own_writes_cause_no_work(case: Case) -> None:
 def test_replaced_as_soon_as_the_daemon_wrote_it(case: Case) -> None:
     """The user's version, of the same size and in the same tick, is seen without any further event."""
     case.given({"f": "00000", "g": "1"})
-    for number in range(1, 25):
+    for number in range(1, 13):
         wanted = b"%05d" % number
         case.a.edit("f", wanted)
         deadline = time.monotonic() + 10
@@ -309,4 +309,4 @@ def test_replaced_as_soon_as_the_daemon_wrote_it(case: Case) -> None:
         case.b.edit("f", b"u%04d" % number)
         eventually(lambda number=number: case.a.read("f") == b"u%04d" % number, "the edit is lost", 10)  # type: ignore[misc]
     case.sync()
-    case.assert_both({"f": "u0024", "g": "1"})
+    case.assert_both({"f": "u0012", "g": "1"})

@@ -272,7 +272,7 @@ def test_file_that_grows_while_it_is_read(case: Case) -> None:
     writer.start()
     try:
         for _ in range(5):
-            case.wait(1)
+            case.wait(0.3)
             if case.b.exists("grows"):
                 assert case.a.read("grows").startswith(case.b.read("grows"))
     finally:
