@@ -5,8 +5,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.e2e.disk import Item, difference, leftovers, picture
 from tests.e2e.kit import Daemon, Pair
-from tests.e2e.users import Item, Ledger, User, anchor, difference, leftovers, picture
+from tests.e2e.users import Ledger, User, anchor
 
 BRAKE = {"files": 100_000, "percent": 100}
 HOMES = ("s", "d")

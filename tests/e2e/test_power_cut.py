@@ -20,9 +20,10 @@ import msgspec
 import pytest
 from blake3 import blake3
 
+from tests.e2e.disk import Item, brief, difference, kept, picture
 from tests.e2e.kit import Daemon
 from tests.e2e.territory import HOMES, Territory
-from tests.e2e.users import Item, brief, difference, kept, picture, tell
+from tests.e2e.users import tell
 
 COUNT = int(os.environ.get("SYNCD_POWER_CUTS", "4"))
 FIRST = int(os.environ.get("SYNCD_POWER_CUTS_FIRST", "0"))
@@ -269,7 +270,7 @@ def judge(world: World, cut: Cut, room: Path) -> list[str]:
         broken += torn_at_rest(world.careless, done["careless"], cut.careless, before)
     finally:
         world.daemon.stop()
-    return broken
+    return [*broken, world.daemon.tail(25)] if broken else []
 
 
 def run_world(room: Path, seed: int, count: int) -> tuple[list[str], int]:

@@ -4,111 +4,20 @@ A content is required until a user destroys, with his own hands, the last copy t
 syncd is only what lies on the disk: trees and trash.
 """
 
+import contextlib
 import os
 import random
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
-from tests.e2e.kit import CONTROL, MANIFEST
+from tests.e2e.disk import files, kept, picture, read, walk
 
 NAMES = (b"a", b"b", b"c.txt", b"d", b"caf\xe9", "e\u0301 f".encode(), b".h")
 MAX_DEPTH = 4
-STAGE = CONTROL + b"/stage"
-IN_FLIGHT = CONTROL + b"/in-flight"
-TRASH = CONTROL + b"/trash"
 ANCHORS = ("anchor one", "anchor two")
 """Files that nobody touches, so that no side is ever emptied."""
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One name of a tree. `data`: the bytes of a file, the target of a link."""
-
-    kind: str
-    data: bytes
-    mode: int
-
-
-def walk(top: bytes, *, control: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Every path beneath `top` with its status, parents first; `control`: `.syncd` too. Copes with edits."""
-    stack = [b""]
-    while stack:
-        directory = stack.pop()
-        try:
-            names = sorted(os.listdir(os.path.join(top, directory)))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for name in names:
-            path = directory + b"/" + name if directory else name
-            if path == CONTROL and not control:
-                continue
-            try:
-                found = os.lstat(os.path.join(top, path))
-            except FileNotFoundError:
-                continue
-            yield path, found
-            if stat.S_ISDIR(found.st_mode):
-                stack.append(path)
-
-
-def picture(top: bytes) -> dict[bytes, Item]:
-    """The visible tree."""
-    items = {}
-    for path, found in walk(top):
-        full = os.path.join(top, path)
-        if stat.S_ISDIR(found.st_mode):
-            items[path] = Item("directory", b"", stat.S_IMODE(found.st_mode))
-        elif stat.S_ISLNK(found.st_mode):
-            items[path] = Item("link", os.readlink(full), 0)
-        else:
-            items[path] = Item("file", read(full), stat.S_IMODE(found.st_mode))
-    return items
-
-
-def read(full: bytes) -> bytes:
-    with open(full, "rb") as file:
-        return file.read()
-
-
-def kept(top: bytes) -> dict[bytes, bytes]:
-    """What the trash of a tree holds, by path below the tree. Links count as nothing."""
-    found = {}
-    for path, status in walk(top, control=True):
-        is_kept = path.startswith(TRASH + b"/") and os.path.basename(path) != MANIFEST.encode()
-        if is_kept and stat.S_ISREG(status.st_mode):
-            found[path] = read(os.path.join(top, path))
-    return found
-
-
-def leftovers(top: bytes) -> list[bytes]:
-    """What a finished run must not leave: staged files, batches in flight, trash folders that keep nothing,
-    names of its own in the tree."""
-    return [
-        path
-        for path, _ in walk(top, control=True)
-        if path.startswith((STAGE + b"/", IN_FLIGHT + b"/"))
-        or (
-            os.path.dirname(path) == TRASH
-            and os.listdir(os.path.join(top, path)) in ([], [MANIFEST.encode()])
-        )
-        or (not path.startswith(CONTROL) and os.path.basename(path).startswith(b".syncd"))
-    ]
-
-
-def difference(one: dict[bytes, Item], other: dict[bytes, Item]) -> list[str]:
-    """Paths at which two pictures differ, in words."""
-    return [
-        f"{path!r}: {brief(one.get(path))} / {brief(other.get(path))}"
-        for path in sorted({*one, *other})
-        if one.get(path) != other.get(path)
-    ]
-
-
-def brief(item: Item | None) -> str:
-    return "-" if item is None else f"{item.kind} {item.mode:o} {len(item.data)} {item.data[:24]!r}"
 
 
 class Ledger:
@@ -144,38 +53,26 @@ class Ledger:
         elif stat.S_ISREG(found.st_mode):
             self._will_destroy_file(full, found, beneath=full)
 
-    def will_destroy_bytes(self, data: bytes, found: os.stat_result) -> None:
+    def will_destroy_bytes(self, data: bytes, found: os.stat_result, beneath: bytes = b"") -> None:
         """A user is about to write over these bytes, the content of the file with this status."""
-        if data and not self._is_elsewhere(data, found, b""):
+        if data and not self._is_elsewhere(data, found, beneath):
             self.required.pop(data, None)
 
     def _will_destroy_file(self, full: bytes, found: os.stat_result, beneath: bytes) -> None:
-        try:
-            data = read(full)
-        except FileNotFoundError:
-            return
-        if data and not self._is_elsewhere(data, found, beneath):
-            self.required.pop(data, None)
+        with contextlib.suppress(FileNotFoundError):
+            self.will_destroy_bytes(read(full), found, beneath)
 
     def _is_elsewhere(self, data: bytes, found: os.stat_result, beneath: bytes) -> bool:
         """Is there another copy, in a tree or in a trash, which is not destroyed at the same time?"""
         for top in self.tops:
-            for path, status in walk(top, control=True):
-                if (
-                    status.st_size != len(data)
-                    or status.st_ino == found.st_ino
-                    or not stat.S_ISREG(status.st_mode)
-                    or path.startswith((STAGE, IN_FLIGHT))
-                ):
-                    continue
+            for path, status in files(top):
                 full = os.path.join(top, path)
-                if beneath and full.startswith(beneath + b"/"):
+                is_destroyed = beneath and full.startswith(beneath + b"/")
+                if status.st_size != len(data) or status.st_ino == found.st_ino or is_destroyed:
                     continue
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     if read(full) == data:
                         return True
-                except FileNotFoundError:
-                    continue
         return False
 
     def missing(self) -> list[str]:
@@ -255,10 +152,8 @@ class User:
         deed = self._rng.choices([one for one, _ in deeds], [weight for _, weight in deeds])[0]
         try:
             told = deed()
-        except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-            # syncd, or the other user's edit that it carried over, was faster.
-            told = f"({deed.__name__[1:]}: {type(error).__name__})"
         except OSError as error:
+            # It makes no sense here, or what the other user did and syncd carried over was faster.
             told = f"({deed.__name__[1:]}: {error.strerror})"
         if told is not None:
             self.told.append(f"{self.name} {told}")
@@ -267,11 +162,8 @@ class User:
     # Where.
 
     def _paths(self, is_wanted: Callable[[int], bool]) -> list[bytes]:
-        return [
-            path
-            for path, found in walk(self._seen)
-            if is_wanted(found.st_mode) and not os.path.basename(path).startswith(b"anchor")
-        ]
+        found = [path for path, status in walk(self._seen) if is_wanted(status.st_mode)]
+        return [path for path in found if not os.path.basename(path).startswith(b"anchor")]
 
     def _file(self) -> bytes | None:
         paths = self._paths(stat.S_ISREG)
