@@ -131,17 +131,19 @@ def test_directory_swapped_for_a_link_to_outside(case: Case) -> None:
         os.rename(real, link)
         os.rename(case.b.root + b"/.d", real)
 
-    with meanwhile(swap, 0.0005):
+    with meanwhile(if_possible(swap), 0.0005):
         for turn in range(8):
             for number in range(20):
                 case.a.edit(f"d/{number}", f"turn {turn} of {number}")
             case.wait(0.1)
     assert {path.read_bytes() for path in outside.iterdir()} == {b"not ours"}
     assert len(list(outside.iterdir())) == 20
-    case.b.delete("swap")
+    for name in ("d", "swap"):
+        if os.path.islink(case.b.at(name)):
+            case.b.delete(name)
     case.sync()
     case.assert_same()
-    assert case.a.read("d/7") == b"turn 7 of 7"
+    assert b"turn 7 of 7" in case.a.values()
 
 
 @pytest.mark.parametrize("unused", [None], ids=["RAC-08"])
