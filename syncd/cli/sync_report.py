@@ -192,9 +192,9 @@ def report_rehearsal(out: Output, rehearsed: Rehearsed) -> int:
 
 
 def action_row(action: Action) -> dict[str, Any]:
-    row = {"side": action.side.word, "verb": VERBS[type(action)], "path": escape(action.path)}
+    row: dict[str, Any] = {"side": action.side.word, "verb": VERBS[type(action)], "path": escape(action.path)}
     if isinstance(action, Move):
         row["to"] = escape(action.to)
     if isinstance(action, Put):
-        row["size"] = str(action.entry.size)
+        row["size"] = action.entry.size
     return row
