@@ -49,7 +49,7 @@ def test_killed_again_and_again(case: Case) -> None:
     assert staged(case) == []
 
 
-@scenario("CRA-02", lone=True)
+@scenario("CRA-02 RAC-18", lone=True)
 def test_terminated_while_it_copies(case: Case) -> None:
     case.given({"g": "1"})
     data = os.urandom(1 << 20) * 60

@@ -172,7 +172,7 @@ def test_overlapping_roots_are_refused(case: Case, request: pytest.FixtureReques
     assert not case.a.exists(".syncd")
 
 
-@scenario("FST-12 shared")
+@scenario("FST-12 RAC-17 shared")
 def test_root_shared_by_two_writing_pairs_is_refused(case: Case) -> None:
     case.given({"f": "1"})
     other = case.room / "other"

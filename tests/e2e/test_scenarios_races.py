@@ -298,7 +298,7 @@ def test_own_writes_cause_no_work(case: Case) -> None:
     assert len(case.history()) == done
 
 
-@scenario("RAC-16")
+@scenario("RAC-16 WAT-10")
 def test_replaced_as_soon_as_the_daemon_wrote_it(case: Case) -> None:
     """The user's version, of the same size and in the same tick, is seen without any further event."""
     case.given({"f": "00000", "g": "1"})

@@ -51,7 +51,7 @@ def test_root_is_renamed_away_and_comes_back(case: Case) -> None:
     case.rest()
 
 
-@scenario("ROO-02 replaced")
+@scenario("ROO-02 WAT-04 replaced")
 def test_root_is_replaced_by_another_directory(case: Case) -> None:
     case.given({"f": "1", "g": "2"})
     os.rename(case.a.root, case.room / "away")
