@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from syncd.cli.syncd import cli as syncd
 
 from scripts import manual, reference
 from syncd.cli.syncctl import cli as syncctl
+from syncd.cli.syncd import cli as syncd
 from syncd.control.methods import discover
 from syncd.daemon.config import config_schema
 
