@@ -113,8 +113,9 @@ class Database:
     async def close(self) -> None:
         """Checkpoint, seal and close. Idempotent for a data base that is whole."""
         path = self.path
-        async with self._lock:
-            with anyio.CancelScope(shield=True):
+        # Waiting for the lock is shielded as well: who is cancelled must not leave a connection behind.
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
                 is_complete = path is not None and not self._is_read_only and await self._checkpoint()
                 await self._driver.close()
                 if is_complete and path is not None and not self._is_damaged:

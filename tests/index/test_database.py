@@ -148,6 +148,18 @@ async def test_write_that_waits_its_turn_can_be_cancelled(tmp_path: Path) -> Non
     await database.close()
 
 
+async def test_a_cancelled_task_leaves_no_connection_behind(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "state.db")
+    reader = await Database.read_only(tmp_path / "state.db")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await reader.close()
+        await database.close()
+    for one in (reader, database):
+        with pytest.raises(ValueError):
+            await one.read(meta.epoch)
+
+
 async def test_closed_data_base_refuses(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "state.db")
     await database.close()
