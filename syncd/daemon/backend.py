@@ -107,8 +107,8 @@ class DaemonBackend(PathAnswers):
         pairs = self.chosen(params.pairs)
         for one in pairs:
             await self._remember_pause(one, paused=False)
-            if one.pair is not None:
-                one.pair.resume()
+            if (pair := await self._until_running(one)) is not None:
+                pair.resume()
             one.resumed.set()
         await anyio.lowlevel.checkpoint()
         return self._brief(pairs)

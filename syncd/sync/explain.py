@@ -70,7 +70,7 @@ def judge(
     outcome: Outcome, row: PendingRow | None, verdict: Verdict, *, is_settling: bool, exists: bool
 ) -> tuple[Reason, str]:
     """The reason code that decides, most specific first, and what happens next."""
-    if verdict.ignored:
+    if verdict.ignored and (row is None or row.reason is not Reason.RESERVED_NAME):
         return Reason.IGNORED, "nothing: ignored paths are invisible"
     if row is not None:
         return (

@@ -146,3 +146,12 @@ async def test_a_conflict_names_who_will_win() -> None:
         found = await ask(desk, b"f")
         assert found.reason is Reason.CONFLICT_ADDED
         assert found.next_step == "in the next cycle the version of the destination gets the name"
+
+
+async def test_a_reserved_name_is_an_issue_though_it_is_ignored() -> None:
+    async with Desk.open() as desk:
+        desk.users[S].write(b".SYNCD", b"1")
+        await desk.sync()
+        found = await ask(desk, b".SYNCD")
+        assert (found.reason, found.is_synced) == (Reason.RESERVED_NAME, False)
+        assert (await ask(desk, b".syncd")).reason is Reason.IGNORED
