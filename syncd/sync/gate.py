@@ -61,9 +61,7 @@ def forget_approved(db: sqlite3.Connection, now_ns: int) -> None:
     meta.put_int(db, _WINDOW_BEGINS, now_ns)
 
 
-def read_guard_facts(
-    db: sqlite3.Connection, now_ns: int
-) -> tuple[Mapping[Side, SideTotals], frozenset[str]]:
+def read_guard_facts(db: sqlite3.Connection, now_ns: int) -> tuple[Mapping[Side, SideTotals], frozenset[str]]:
     """What each side holds now, held when the window began, and the approved actions."""
     since_ns = max(now_ns - WINDOW_NS, min(now_ns, meta.get_int(db, _WINDOW_BEGINS)))
     base_files = base.count_files(db)
