@@ -257,12 +257,13 @@ class Cycle:
         return await self._gatherer.gather(scope, rules)
 
     async def _observe_again(self, now_ns: int, retries_all: bool) -> None:
-        """Scan what could not be observed the last time, once it is due."""
+        """Look at what could not be observed the last time and scan it, once it is due: names that cannot be
+        synchronised show in a look only."""
         due = await self.database.read(bookkeeping.due_observations, now_ns, retries_all)
         for side in BOTH:
             failed = [path for at, path in due if at is side]
             if failed:
-                await self._observe(side, (), failed)
+                await self._observe(side, failed, failed)
 
     async def _scope(self, retry_at_ns: int | None, retries_all: bool) -> list[DirtyPath]:
         """What the feed names since the position, what is due again, what the last round left."""

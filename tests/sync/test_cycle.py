@@ -190,6 +190,21 @@ async def test_what_lies_beneath_an_unlisted_directory_waits_for_its_listing() -
         assert files(desk, S) == files(desk, D) == {b"d/f": b"content of d/f", b"d/g": b"content of d/g"}
 
 
+async def test_a_name_that_cannot_be_synchronised_stays_an_issue_until_it_is_gone() -> None:
+    async with Desk.open() as desk:
+        fill(desk, b".SYNCD", b"d/f")
+        await desk.sync()
+        for _ in range(3):
+            desk.now += 10**13
+            await desk.cycle.synchronise(lambda: False, retries_all=True)
+            assert await issues(desk) == {b".SYNCD": Reason.RESERVED_NAME}
+        desk.users[S].rename(b".SYNCD", b"fine")
+        await desk.cycle.synchronise(lambda: False, retries_all=True)
+        assert await issues(desk) == {}
+        await desk.look(b"fine")
+        assert files(desk, S) == files(desk, D)
+
+
 async def test_a_root_that_goes_away_stops_everything() -> None:
     async with Desk.open() as desk:
         fill(desk, b"f")
