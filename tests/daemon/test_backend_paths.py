@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import anyio
 import pytest
 
 from syncd.control import model as m
@@ -18,8 +19,13 @@ def write(path: Path, data: bytes, mtime_ns: int = OLD_NS) -> None:
 
 
 async def explain(life: Life, path: str, pair: str | None = None) -> list[m.Explanation]:
+    """Once the events of the daemon's own writes have settled."""
     params = m.PathExplainParams(path=path, pair=pair)
-    return list((await life.call("path.explain", params, m.Explanations)).explanations)
+    while True:
+        found = (await life.call("path.explain", params, m.Explanations)).explanations
+        if all(one.reason != "settling" for one in found):
+            return list(found)
+        await anyio.sleep(0.02)
 
 
 # Explanations.
