@@ -154,3 +154,35 @@ def test_moves_count_all_or_not_at_all() -> None:
     there = {(D, b"f"): Found(), (D, b"g"): Found(child()), (D, b"h"): Found(child()), (D, b"i"): Found()}
     moves = [Intent(Move(D, b"f", b"g", FILE), 7), Intent(Move(D, b"h", b"i", FILE), 7)]
     assert done_of(moves, there) == []
+
+
+async def test_a_link_that_was_put_and_not_stored_is_known(desk: Desk) -> None:
+    await desk.run()
+    desk.users[S].symlink(b"l", b"to")
+    await desk.run(dies_after_batch=True)
+    desk.users[S].delete(b"l")
+    desk.users[S].symlink(b"l", b"elsewhere")
+    await desk.run()
+    assert [desk.disks[side].find(b"l").target for side in BOTH] == [b"elsewhere", b"elsewhere"]
+    assert (await desk.database.read(conflicts.counts)).open == 0
+    desk.users[S].symlink(b"m", b"to")
+    await desk.run(dies_after_batch=True)
+    desk.users[S].delete(b"m")
+    await desk.run()
+    assert [desk.disks[side].at(b"m") for side in BOTH] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("found", "is_done"),
+    [
+        (None, False),
+        (Found(None), False),
+        (Found(Child(b"l", Kind.SYMLINK, 0, StatHint(7, 2, 5, 5)), None, b"to"), True),
+        (Found(Child(b"l", Kind.SYMLINK, 0, StatHint(7, 2, 5, 5)), None, b"no"), False),
+        (Found(Child(b"l", Kind.SYMLINK, 0, StatHint(7, 2, 5, 5))), False),
+    ],
+)
+def test_a_link_is_done_when_it_leads_there(found: Found | None, is_done: bool) -> None:
+    put = Put(D, b"l", Entry(Kind.SYMLINK, 0, 2, 5, None, b"to"), None, b"l")
+    known = {} if found is None else {(D, b"l"): found}
+    assert bool(done_of([Intent(put)], known)) is is_done
