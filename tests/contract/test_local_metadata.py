@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from syncd.core.action import (
 )
 from syncd.core.entry import Entry, Kind
 from syncd.core.reason import Reason
-from syncd.tree.local import names
+from syncd.tree.local import metadata, names
 from syncd.tree.local import syscalls as sc
 from syncd.tree.port import Batch, Step
 from tests.contract.localkit import OLD_NS, D, Kit, kinds, needs_root
@@ -204,3 +205,82 @@ async def test_read_only_directory_is_opened_for_the_moment_and_closed_again(
     assert kinds(results) == ["Done", "Done"]
     assert stat.S_IMODE(os.lstat(kit.at(b"d")).st_mode) == 0o555
     assert kit.tree() == {b"d/f": b"old", b"d/n": b"new"}
+
+
+# What may be refused.
+
+
+def refusing(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EPERM, "not yours")
+
+
+class Pair:
+    """The open staged file, and the file that it is to replace."""
+
+    def __init__(self, home: Path) -> None:
+        self.old, self.new = home / "old", home / "new"
+        for path in (self.old, self.new):
+            path.touch()
+        self.directory = os.open(home, os.O_RDONLY)
+        self.target = os.open(self.new, os.O_RDWR)
+
+    def inherit(self) -> os.stat_result:
+        metadata.inherit(self.directory, b"old", self.target)
+        return os.fstat(self.target)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    pair = Pair(tmp_path)
+    yield pair
+    os.close(pair.target)
+    os.close(pair.directory)
+
+
+def test_a_file_system_without_modes_may_refuse_them(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sc, "fchmod", refusing)
+    metadata.set_mode(pair.target, 0o644, 0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(PermissionError):
+        metadata.set_mode(pair.target, 0o644, 0o600)
+
+
+@needs_root
+def test_the_owner_of_an_unreadable_file_is_inherited(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(pair.old, 1234, 2345)
+    monkeypatch.setattr(sc, "open", refusing)
+    found = pair.inherit()
+    assert (found.st_uid, found.st_gid) == (1234, 2345)
+
+
+def test_what_is_gone_leaves_nothing_to_inherit(pair: Pair) -> None:
+    before = os.fstat(pair.target)
+    pair.old.unlink()
+    assert (pair.inherit().st_uid, pair.inherit().st_gid) == (before.st_uid, before.st_gid)
+
+
+@needs_root
+def test_who_is_not_root_inherits_the_group_at_least(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(pair.old, 1234, 2345)
+    fchown = sc.fchown
+
+    def as_a_user(descriptor: int, uid: int, gid: int) -> None:
+        if uid != -1:
+            refusing()
+        fchown(descriptor, uid, gid)
+
+    monkeypatch.setattr(sc, "fchown", as_a_user)
+    found = pair.inherit()
+    assert (found.st_uid, found.st_gid) == (os.geteuid(), 2345)
+    monkeypatch.setattr(sc, "fchown", refusing)
+    assert pair.inherit().st_gid == 2345
+
+
+def test_a_file_system_without_attributes_has_none(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(_: int) -> list[str]:
+        raise OSError(errno.EOPNOTSUPP, "none")
+
+    monkeypatch.setattr(os, "listxattr", unsupported)
+    assert pair.inherit().st_size == 0
+    monkeypatch.delattr(os, "listxattr")
+    assert pair.inherit().st_size == 0
