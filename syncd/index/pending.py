@@ -155,11 +155,10 @@ def get(db: sqlite3.Connection, path: bytes) -> PendingRow | None:
     return None if row is None else _row(row)
 
 
-def list_all(db: sqlite3.Connection, limit: int = -1, after: bytes = b"") -> list[PendingRow]:
-    """Waiting paths past `after`, sorted as bytes."""
-    return [
-        _row(row) for row in db.execute(f"{_SELECT} WHERE path > ? ORDER BY path LIMIT ?", (after, limit))
-    ]
+def list_all(db: sqlite3.Connection, limit: int = -1, after: bytes | None = None) -> list[PendingRow]:
+    """Waiting paths past `after` (None: from the root itself on), sorted as bytes."""
+    where, given = ("", ()) if after is None else (" WHERE path > ?", (after,))
+    return [_row(row) for row in db.execute(f"{_SELECT}{where} ORDER BY path LIMIT ?", (*given, limit))]
 
 
 def count(db: sqlite3.Connection) -> int:

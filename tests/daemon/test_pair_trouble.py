@@ -1,5 +1,6 @@
 """A pair's task that is paused, stopped or in trouble: it is endured, and it ends. Virtual time."""
 
+import errno
 from itertools import pairwise
 
 import anyio
@@ -123,6 +124,24 @@ def test_a_lost_root_holds_the_pair_until_it_is_back() -> None:
             assert room.files(S) == room.files(D) == {b"f": b"1", b"g": b"2"}
             assert not first[S].is_alive
             assert room.watchers[-1][S].is_alive
+
+    act(story)
+
+
+def test_a_root_that_could_not_be_listed_once_is_forgotten() -> None:
+    async def story(room: Room) -> None:
+        room.users[S].write(b"f", b"1")
+        async with room.running() as pair:
+            await ready(pair)
+            room.trees[S].fault = lambda operation, path: errno.EIO if operation == "scan" else None
+            await pair.rescan().done.wait()
+            assert pair.overview.issues == 1
+            room.trees[S].fault = lambda operation, path: None
+            await anyio.sleep(100)
+            assert (pair.overview.issues, pair.next_attempt_ns) == (0, None)
+            heard = len(room.told)
+            await anyio.sleep(1e6)
+            assert len(room.told) == heard, "nothing is due any more"
 
     act(story)
 

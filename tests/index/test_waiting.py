@@ -135,11 +135,12 @@ def test_choices(db: DB) -> None:
 
 
 def test_list_and_clear(db: DB) -> None:
-    for path in (b"b", b"a", b"c"):
+    for path in (b"b", b"a", b"", b"c"):
         pending.put(db, path, SOURCE, Reason.IO_ERROR, "", 0)
-    assert [row.path for row in pending.list_all(db)] == [b"a", b"b", b"c"]
+    assert [row.path for row in pending.list_all(db)] == [b"", b"a", b"b", b"c"], "the root may wait as well"
     assert [row.path for row in pending.list_all(db, 1, b"a")] == [b"b"]
-    assert pending.clear(db, [b"a", b"c", b"none"]) == 2
+    assert [row.path for row in pending.list_all(db, 1, b"")] == [b"a"]
+    assert pending.clear(db, [b"a", b"", b"c", b"none"]) == 3
     assert [row.path for row in pending.list_all(db)] == [b"b"]
     assert pending.get(db, b"a") is None
 
