@@ -214,7 +214,7 @@ def test_version_and_help(shell: Shell) -> None:
 # Signals.
 
 
-def test_a_signal_ends_the_run_after_the_step_at_hand(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_the_run_after_the_step_at_hand(shell: Shell) -> None:
     """The next run does the rest."""
     for number in range(200):
         shell.write(shell.a / str(number), b"1")
@@ -226,9 +226,9 @@ def test_a_signal_ends_the_run_after_the_step_at_hand(shell: Shell, monkeypatch:
         if kind == "file.put" and next(is_first, False):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Narrator, "publish", interrupted)
-    assert shell.sync().code == Exit.INTERRUPTED
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Narrator, "publish", interrupted)
+        assert shell.sync().code == Exit.INTERRUPTED
     assert shell.sync("--json").code == Exit.OK
     assert len(contents(shell.b)) == 200
 
