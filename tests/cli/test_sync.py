@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from syncd.cli import sync_report
@@ -56,13 +57,15 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     # What the daemon's logging sets up for a process would outlive the test.
     monkeypatch.setattr(daemon_logging, "configure_logging", lambda **_: None)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     umask = os.umask(0o022)
     os.umask(umask)
     monkeypatch.setattr(os, "umask", lambda mask: umask)
-    return Shell(tmp_path)
+    yield Shell(tmp_path)
+    structlog.reset_defaults()
 
 
 # One run.
