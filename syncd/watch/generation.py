@@ -17,7 +17,7 @@ from watchfiles._rust_notify import RustNotify
 from syncd.core.reason import Reason
 from syncd.watch.cookie import Cookies, send_blocking
 from syncd.watch.cover import Cover, survey_blocking, unknown_blocking
-from syncd.watch.poll import DUTY, Signature, signature_blocking
+from syncd.watch.poll import DUTY, Signature, directories_of, signature_blocking
 from syncd.watch.port import Deliver, Event, Rescan
 from syncd.watch.pump import Pace, Pump
 from syncd.watch.root import CHECK_S, WatchedRoot, identify
@@ -106,6 +106,7 @@ class Generation:
         self._has_storm = False
         self._last: dict[bytes, Signature] = {}
         self._doubtful: set[bytes] = set()
+        self._ended: set[bytes] = set()
         self._comparing = anyio.Lock()
         self._end: End | None = None
         self._over = anyio.Event()
@@ -207,7 +208,12 @@ class Generation:
             elif os.path.dirname(absolute) in self._beside:
                 self._grown.add(absolute)
                 self._growing.set()
-        elif not event.is_gone and os.path.join(self._root.real, event.path) in self._unreadable:
+            return
+        absolute = os.path.join(self._root.real, event.path)
+        if os.path.dirname(absolute) in self._last:
+            # Only a directory's own watch tells of it there, as a rule for the last time.
+            self._ended.add(absolute)
+        if not event.is_gone and absolute in self._unreadable:
             self.finish(End.REFRESH)
 
     async def _extend(self) -> None:
@@ -297,11 +303,13 @@ class Generation:
             for path, before in list(self._last.items()):
                 is_doubtful = path in self._doubtful
                 now = await self._sign(path)
-                if now == before and not is_doubtful:
+                there = directories_of(now)
+                # A watch ends with its directory; another one of that name may have the same inode.
+                is_anew = any(os.path.join(path, os.fsencode(name)) in self._ended for name, _ in there)
+                if now == before and not is_doubtful and not is_anew:
                     continue
                 self._deliver((Rescan(self._relative(path), Reason.WATCH_UNSUPPORTED),))
-                grown = {row[0] for row in now} - {row[0] for row in before}
-                if any(os.path.isdir(os.path.join(os.fsdecode(path), name)) for name in grown):
+                if is_anew or there - directories_of(before):
                     self.finish(End.REFRESH)
 
     def _relative(self, absolute: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Polling, for where events are not to be had: how often, of what, and the watcher that only polls."""
 
 import os
+import stat
 from typing import Final
 
 import anyio
@@ -15,7 +16,9 @@ LONGEST_S: Final = 60.0
 DUTY: Final = 50
 """A poll may cost one part in so many of the time."""
 
-Signature = tuple[tuple[str, int, int, int, int], ...]
+Row = tuple[str, bool, int, int, int, int]
+"""Name, is it a directory, inode, size, mtime and ctime."""
+Signature = tuple[Row, ...]
 
 
 class Spacing:
@@ -58,11 +61,18 @@ def signature_blocking(directory: bytes) -> Signature:
         with os.scandir(os.fsdecode(directory)) as entries:
             for entry in entries:
                 found = entry.stat(follow_symlinks=False)
-                rows.append((entry.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+                is_directory = stat.S_ISDIR(found.st_mode)
+                what = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                rows.append((entry.name, is_directory, *what))
     except OSError:
         return ()
     rows.sort()
     return tuple(rows)
+
+
+def directories_of(signature: Signature) -> set[tuple[str, int]]:
+    """Names and inodes of the directories. One that was made anew under its name is another one."""
+    return {(name, inode) for name, is_directory, inode, *_ in signature if is_directory}
 
 
 class PollWatcher:

@@ -211,6 +211,35 @@ async def test_cookie_tells_what_changed_in_polled_directories(root: bytes) -> N
             assert Rescan(b"odd", Reason.WATCH_UNSUPPORTED) in ear.events
 
 
+async def replace_by_directory(root: bytes, old: bytes) -> None:
+    """What is at `old` goes, and a directory comes under its name (on most file systems with its inode)."""
+    if os.path.isdir(os.path.join(root, old)):
+        shutil.rmtree(os.path.join(root, old))
+    else:
+        os.unlink(os.path.join(root, old))
+    os.mkdir(os.path.join(root, old))
+
+
+@pytest.mark.parametrize("was_directory", [True, False])
+async def test_a_directory_made_anew_beside_a_name_that_is_not_utf8_is_watched(
+    root: bytes, was_directory: bool
+) -> None:
+    os.mkdir(os.path.join(root, b".syncd"))
+    write(root, b"\xff")
+    if was_directory:
+        os.mkdir(os.path.join(root, b"d"))
+    else:
+        write(root, b"d")
+    watcher = local(root, is_written=True)
+    async with running(watcher) as ear:
+        await replace_by_directory(root, b"d")
+        await watcher.cookie(PATIENCE_S)
+        await ear.wait_for(LOST)
+        ear.events.clear()
+        write(root, b"d/file")
+        await ear.wait(lambda events: any(event.path in (b"d", b"d/file") for event in events))
+
+
 async def test_cookie_after_the_control_directory_appears(root: bytes) -> None:
     os.symlink(b".", os.path.join(root, b"link"))
     os.mkdir(os.path.join(root, b"d"))
