@@ -1,8 +1,9 @@
 #!/bin/bash
-# boot_systemd.sh WORK FILES: a real systemd as PID 1 of new namespaces, over an overlay of /, so that nothing
-# of this machine is touched. FILES (a directory) is copied over the new root. Ends when the caller kills it.
+# boot_systemd.sh WORK FILES PREFIX REPOSITORY: a real systemd as PID 1 of new namespaces, over an overlay of /, so that nothing
+# of this machine is touched. FILES (a directory) is copied over the new root; the interpreter below PREFIX and
+# the REPOSITORY are found in /opt/syncd-test, wherever they lie. Ends when the caller kills it.
 set -e
-export WORK=$1 FILES=$2
+export WORK=$1 FILES=$2 PREFIX=$3 REPOSITORY=$4
 mkdir -p "$WORK"
 exec unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup --propagation private bash -c '
 set -e
@@ -30,6 +31,9 @@ done
 : > "$R/etc/fstab"
 echo 0123456789abcdef0123456789abcdef > "$R/etc/machine-id"
 cp -a "$FILES/." "$R/"
+mkdir -p "$R"/opt/syncd-test/{prefix,repository}
+mount --bind "$PREFIX" "$R/opt/syncd-test/prefix"
+mount --bind "$REPOSITORY" "$R/opt/syncd-test/repository"
 mkdir -p "$R/oldroot"; cd "$R"; pivot_root . oldroot; umount -l /oldroot
 mount --make-rshared /
 export container=syncd-test

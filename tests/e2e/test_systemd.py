@@ -107,10 +107,10 @@ TimeoutAbortSec=1
     put(
         files,
         str(PROGRAM),
-        f"""\
-#!{sys.executable}
+        """\
+#!/opt/syncd-test/prefix/bin/python3
 import sys
-sys.path.insert(0, {str(REPOSITORY)!r})
+sys.path.insert(0, "/opt/syncd-test/repository")
 from syncd.cli.syncd import main
 sys.exit(main())
 """,
@@ -148,7 +148,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     files = base / "files"
     lay_out(files)
     with (base / "console").open("wb") as console:
-        boot = subprocess.Popen([BOOT, base / "work", files], stdout=console, stderr=console)
+        command = [BOOT, base / "work", files, sys.prefix, REPOSITORY]
+        boot = subprocess.Popen(command, stdout=console, stderr=console)
     try:
         wait_until(lambda: boot.poll() is not None or is_systemd(child_of(boot.pid)), "systemd")
         if boot.poll() is not None:
