@@ -148,7 +148,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     files = base / "files"
     lay_out(files)
     with (base / "console").open("wb") as console:
-        command = [BOOT, base / "work", files, sys.prefix, REPOSITORY]
+        command: list[str | Path] = [BOOT, base / "work", files, sys.prefix, REPOSITORY]
         boot = subprocess.Popen(command, stdout=console, stderr=console)
     try:
         wait_until(lambda: boot.poll() is not None or is_systemd(child_of(boot.pid)), "systemd")
