@@ -100,6 +100,8 @@ class Generation:
         self._extra: Pump | None = None
         self._grown: set[bytes] = set()
         self._growing = anyio.Event()
+        self._settled = anyio.Event()
+        self._settled.set()
         self._doubt = anyio.Event()
         # A lenient start may have skipped directories for want of watches: probe at once.
         self._has_new_directories = is_lenient
@@ -135,11 +137,13 @@ class Generation:
     def finish(self, end: End) -> None:
         if self._end is None:
             self._end = end
+        self._settled.set()
         self._over.set()
 
     async def send_cookie(self, timeout_s: float) -> bool | None:
-        """True when it came through, and polled directories have told what changed in them; None when none
-        can be sent. Sent again each second: a cookie directory that was just made may not be watched yet."""
+        """True when it came through, new directories beside trouble have their watches, and polled ones have
+        told what changed in them; None when none can be sent. Sent again each second: a cookie directory
+        that was just made may not be watched yet."""
         with anyio.move_on_after(timeout_s):
             while True:
                 if not (self._has_cookies or len(self._pumps) == 1) or not self._pumps:
@@ -152,6 +156,9 @@ class Generation:
                     with anyio.move_on_after(RESEND_S):
                         await waiter.came.wait()
                     if waiter.came.is_set():
+                        await self._settled.wait()
+                        if self._end is not None:
+                            return None
                         await self._compare_names()
                         return True
         return False
@@ -204,10 +211,10 @@ class Generation:
             if event.reason is not Reason.ADDED and self._beside:
                 # Too many names to tell: new directories beside trouble may be among them.
                 self._has_storm = True
-                self._growing.set()
+                self._grow()
             elif os.path.dirname(absolute) in self._beside:
                 self._grown.add(absolute)
-                self._growing.set()
+                self._grow()
             return
         absolute = os.path.join(self._root.real, event.path)
         if os.path.dirname(absolute) in self._last:
@@ -215,6 +222,12 @@ class Generation:
             self._ended.add(absolute)
         if not event.is_gone and absolute in self._unreadable:
             self.finish(End.REFRESH)
+
+    def _grow(self) -> None:
+        """There are new directories to take in."""
+        self._growing.set()
+        if self._settled.is_set():
+            self._settled = anyio.Event()
 
     async def _extend(self) -> None:
         """Take in new directories beside trouble, which no recursive watch covers. The old extra pump ends
@@ -238,6 +251,8 @@ class Generation:
                 await self._replace_extra(tuple(sorted(paths)))
                 # What came between the first word of them and the watch is found by a second look.
                 self._deliver([Rescan(self._relative(top), Reason.ADDED) for top in sorted(grown)])
+            if not self._growing.is_set():
+                self._settled.set()
 
     async def _replace_extra(self, paths: tuple[str, ...]) -> None:
         pump = self._new_pump(paths, recursive=True)

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +15,7 @@ from syncd.core.reason import Reason
 from syncd.watch import generation as generation_module
 from syncd.watch import pump as pump_module
 from syncd.watch import translate as translate_module
+from syncd.watch.cover import survey_blocking
 from syncd.watch.generation import End, classify, suspect_directory
 from syncd.watch.local import EVENTS_KIND, limit_fix
 from syncd.watch.port import Dirty, Rescan
@@ -209,6 +212,32 @@ async def test_cookie_tells_what_changed_in_polled_directories(root: bytes) -> N
             ear.events.clear()
             assert await watcher.cookie(PATIENCE_S)
             assert Rescan(b"odd", Reason.WATCH_UNSUPPORTED) in ear.events
+
+
+async def test_cookie_waits_for_the_watches_of_new_directories(
+    root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside trouble a new directory is watched a moment after it was told of: what comes in between is found
+    by a second look, which the cookie must not overtake."""
+    os.mkdir(os.path.join(root, b".syncd"))
+    os.mkdir(os.path.join(root, b"odd"))
+    write(root, b"odd/\xff")
+    goes_on = threading.Event()
+
+    def slow(*args: Any) -> Any:
+        goes_on.wait(PATIENCE_S)
+        return survey_blocking(*args)
+
+    monkeypatch.setattr(generation_module, "survey_blocking", slow)
+    watcher = local(root, is_written=True)
+    async with running(watcher) as ear:
+        os.mkdir(os.path.join(root, b"new"))
+        await ear.wait_for(Rescan(b"new", Reason.ADDED))
+        ear.events.clear()
+        write(root, b"new/file")
+        threading.Timer(0.3, goes_on.set).start()
+        if await watcher.cookie(PATIENCE_S):
+            assert Rescan(b"new", Reason.ADDED) in ear.events
 
 
 async def replace_by_directory(root: bytes, old: bytes) -> None:
