@@ -58,10 +58,11 @@ def read(full: bytes) -> bytes:
         return file.read()
 
 
-def files(top: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Files of a tree and of the finished batches of its trash. Slots of a batch in flight may hold what
-    syncd is about to put: nobody's version yet."""
-    unfinished = tuple(TRASH + b"/" + batch + b"/" for batch in names(os.path.join(top, IN_FLIGHT)))
+def files(top: bytes, *, with_unfinished: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Files of a tree and of the finished batches of its trash. Slots of a batch in flight hold what was
+    displaced, or what syncd is about to put: nobody's version yet."""
+    in_flight = () if with_unfinished else names(os.path.join(top, IN_FLIGHT))
+    unfinished = tuple(TRASH + b"/" + batch + b"/" for batch in in_flight)
     for path, found in walk(top, control=True):
         is_own = path.startswith(CONTROL + b"/") and not path.startswith(TRASH + b"/")
         is_kept = (
@@ -78,9 +79,10 @@ def names(directory: bytes) -> list[bytes]:
         return []
 
 
-def kept(top: bytes) -> dict[bytes, bytes]:
+def kept(top: bytes, *, with_unfinished: bool = False) -> dict[bytes, bytes]:
     """What the trash of a tree holds, by path below the tree. Links count as nothing."""
-    return {path: read(os.path.join(top, path)) for path, _ in files(top) if path.startswith(TRASH)}
+    found = files(top, with_unfinished=with_unfinished)
+    return {path: read(os.path.join(top, path)) for path, _ in found if path.startswith(TRASH)}
 
 
 def leftovers(top: bytes) -> list[bytes]:

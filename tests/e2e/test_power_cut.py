@@ -169,9 +169,10 @@ def reported(state: Path, scratch: Path) -> tuple[list[Done], list[str]]:
     return done, [f"{side}/.syncd/trash/{batch}/{slot}" for side, batch, slot in slots]
 
 
-def digests(top: bytes) -> set[bytes]:
+def digests(top: bytes, *, with_unfinished: bool = False) -> set[bytes]:
     """Of everything in a tree and in its trash."""
-    contents = [item.data for item in picture(top).values() if item.kind == "file"] + list(kept(top).values())
+    contents = [item.data for item in picture(top).values() if item.kind == "file"]
+    contents += kept(top, with_unfinished=with_unfinished).values()
     return {blake3(data).digest() for data in contents}
 
 
@@ -182,7 +183,7 @@ def other_side(territory: Territory, path: bytes) -> bytes:
 
 def lost_before_start(territory: Territory, done: list[Done], slots: list[str]) -> list[str]:
     """Reported as done, and not there; or torn. Judged on the side that the path's user does not touch."""
-    there = {top: digests(top) for top in territory.tops}
+    there = {top: digests(top, with_unfinished=True) for top in territory.tops}
     broken = [
         f"{territory.pair.name}: reported as done and lost: {row.path!r}"
         for row in done
