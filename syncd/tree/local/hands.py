@@ -11,13 +11,9 @@ import fcntl
 import os
 import pickle
 import queue
-import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
 
 import msgspec
 
@@ -25,6 +21,7 @@ from syncd.core.action import Done, Put, Result, Stale, TrashRef
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.tree.local import apply
 from syncd.tree.local.apply import Site
+from syncd.tree.local.helper import Helper, read_frame, streams, write_frame
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Place, Root
@@ -35,7 +32,6 @@ AFTER = 3000
 CHILDREN = 2
 LEAST_STEPS = 16
 LARGEST_FILE = 1 << 20
-_LENGTH = struct.Struct(">I")
 _LOCK_WAIT_S = 10.0
 
 Placed = tuple[Entry | None, StatHint | None, TrashRef | None]
@@ -172,54 +168,18 @@ class _Child:
     """One process, one job at a time."""
 
     def __init__(self, duty: Duty) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-m", "syncd.tree.local.hands"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-        if self._process.stdin is None or self._process.stdout is None:
-            raise OSError
-        self._to, self._from = self._process.stdin, self._process.stdout
-        self.pid = self._process.pid
-        send(self._to, duty)
+        self._helper = Helper("syncd.tree.local.hands", is_apart=True)
+        self.pid = self._helper.pid
+        self._helper.send(pickle.dumps(duty, pickle.HIGHEST_PROTOCOL))
 
     def do(self, job: Job) -> Sequence[Placed | Result]:
         """Raises OSError or EOFError when the process is gone."""
-        send(self._to, job)
-        answer: Sequence[Placed | Result] = receive(self._from)
+        self._helper.send(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+        answer: Sequence[Placed | Result] = pickle.loads(self._helper.receive())  # noqa: S301
         return answer
 
     def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._to.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LOCK_WAIT_S)
-        self._process.kill()
-        self._process.wait()
-        self._from.close()
-
-
-def send(stream: IO[bytes], value: object) -> None:
-    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """The next value; EOFError at the end. Only from our own processes."""
-    header = stream.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
-        raise EOFError
-    size = _LENGTH.unpack(header)[0]
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return pickle.loads(data)  # noqa: S301
+        self._helper.end()
 
 
 @contextlib.contextmanager
@@ -253,10 +213,8 @@ def is_free(directory: int) -> bool:
 
 def serve() -> None:
     """The child: one duty, then job after job until the parent is gone."""
-    # The answers go where nothing else is printed.
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    duty = receive(sys.stdin.buffer)
+    requests, answers = streams()
+    duty = pickle.loads(read_frame(requests))  # noqa: S301
     if not isinstance(duty, Duty):
         raise TypeError
     target = Root.at(duty.target, is_written=True)
@@ -265,12 +223,14 @@ def serve() -> None:
     reader = Reader(source, may_cross=duty.source.may_cross)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            job = receive(sys.stdin.buffer)
+            job = pickle.loads(read_frame(requests))  # noqa: S301
             if not isinstance(job, Job):
                 raise TypeError
             with target.use(), shared(target.control.stage):
                 results = apply.run(site, batch_of(job, reader))
-            send(out, [placed(result) for result in results])
+            write_frame(
+                answers, pickle.dumps([placed(result) for result in results], pickle.HIGHEST_PROTOCOL)
+            )
 
 
 def batch_of(job: Job, reader: Reader) -> Batch:

@@ -7,24 +7,20 @@ child. What it may prune must be sendable (pickled); else the thread walks on.
 
 import contextlib
 import fcntl
-import os
 import pickle
-import struct
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import msgspec
 
 from syncd.core.error import TransientError
 from syncd.core.reason import Reason
+from syncd.tree.local.helper import Helper, read_frame, streams, write_frame
 from syncd.tree.local.scan import Rest, Walk
 from syncd.tree.port import Listing
 
 HAND_OVER = 20_000
 """Entries after which a process pays: it costs about as much to start as to list so many."""
 
-_LENGTH = struct.Struct(">I")
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _decoder = msgspec.msgpack.Decoder(list[Listing])
@@ -69,52 +65,33 @@ class Scan:
 
 class _Child:
     def __init__(self, root: int, request: bytes) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-m", "syncd.tree.local.walker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(root,),
-            env=environment,
-        )
-        if self._process.stdin is None or self._process.stdout is None:
-            raise OSError
-        self._pages = self._process.stdout
-        with self._process.stdin as pipe:
-            pipe.write(request)
+        self._helper = Helper("syncd.tree.local.walker", pass_fds=(root,))
+        self._helper.send(request)
 
     def next_page(self) -> Sequence[Listing]:
-        header = self._pages.read(_LENGTH.size)
-        size = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else 0
-        data = self._pages.read(size)
-        if not size or len(data) < size:
-            raise TransientError(Reason.RETRY, "the process that walks the tree ended")
-        return _decoder.decode(data)
+        try:
+            page = self._helper.receive()
+        except EOFError:
+            raise TransientError(Reason.RETRY, "the process that walks the tree ended") from None
+        return _decoder.decode(page)
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._pages.close()
+        self._helper.kill()
 
 
 def serve() -> None:
     """The child: walk what is left, page by page; an empty page is the end."""
-    root, rest = pickle.load(sys.stdin.buffer)  # noqa: S301
+    requests, answers = streams()
+    root, rest = pickle.loads(read_frame(requests))  # noqa: S301
     if not isinstance(rest, Rest):
         raise TypeError
     walk = Walk.of_rest(root, rest)
-    out = sys.stdout.buffer
-    _enlarge(out.fileno())
-    page: Sequence[Listing] = ()
+    _enlarge(answers.fileno())
     is_over = False
     while not is_over:
         page = walk.next_page()
         is_over = not page
-        data = _encoder.encode(page)
-        out.write(_LENGTH.pack(len(data)))
-        out.write(data)
-        out.flush()
+        write_frame(answers, _encoder.encode(page))
 
 
 def _enlarge(pipe: int) -> None:

@@ -1,0 +1,90 @@
+"""Helper processes: another interpreter that runs a module of ours and speaks in frames of bytes.
+
+A frame is its length (u32, big-endian) and its bytes. Both directions are pipes; a helper ends when the pipe
+to it is closed, so none outlives the daemon.
+"""
+
+import contextlib
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+_LENGTH = struct.Struct(">I")
+_END_WAIT_S = 10.0
+
+
+class Helper:
+    """One process. Blocking; one thread at a time. Raises OSError when it cannot be begun."""
+
+    def __init__(self, module: str, *, pass_fds: Sequence[int] = (), is_apart: bool = False) -> None:
+        """`is_apart`: signals to the terminal's process group do not reach it."""
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-S", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=tuple(pass_fds),
+            env=environment,
+            start_new_session=is_apart,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise OSError
+        self._to, self._from = self._process.stdin, self._process.stdout
+        self.pid = self._process.pid
+
+    def send(self, data: bytes) -> None:
+        """Raises OSError when the process is gone."""
+        write_frame(self._to, data)
+
+    def receive(self) -> bytes:
+        """Raises EOFError when the process is gone."""
+        return read_frame(self._from)
+
+    def end(self) -> None:
+        """Let it finish what it is at, but not for ever."""
+        with contextlib.suppress(OSError):
+            self._to.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_WAIT_S)
+        self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._to.close()
+        self._from.close()
+
+
+def write_frame(stream: IO[bytes], data: bytes) -> None:
+    """`stream` must be a buffered one: a raw one may write a part only."""
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> bytes:
+    """The next frame; EOFError at the end."""
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        raise EOFError
+    size = _LENGTH.unpack(header)[0]
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def streams() -> tuple[IO[bytes], IO[bytes]]:
+    """In the helper: where requests come from and answers go to. What is printed goes elsewhere.
+
+    Streams of our own: those of `sys` are raw under PYTHONUNBUFFERED, and a raw write that a signal
+    interrupts writes a part.
+    """
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return requests, answers
