@@ -13,7 +13,7 @@ from syncd.core.entry import Entry, Kind, Same, Side, same_entry
 from syncd.core.path import join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
-from syncd.index import nodes
+from syncd.index import bulk, nodes
 from syncd.index.rows import ENTRY_COLUMNS, FIRST_NAME, HOLLOW_CODE, PARKED_PREFIX, Row, entry_of, values_of
 
 ROOT_ID = 1
@@ -30,12 +30,16 @@ _OVERWRITE = (
     " mtime_ns = excluded.mtime_ns, digest = excluded.digest, target = excluded.target"
 )
 _UPSERT = f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_OVERWRITE}"
-_UPSERT_BESIDE = {
-    # A row for a node whose counterpart on the other side is found by the way.
-    side: f"{_INSERT} SELECT ?, ?, {ids}, 0, ?, ?, ?, ?, ?, ? FROM nodes n"  # noqa: S608
-    f" WHERE n.parent_id = ? AND n.name = ?{_OVERWRITE}"
-    for side, ids in ((Side.SOURCE, "?, n.node_id"), (Side.DESTINATION, "n.node_id, ?"))
+_VALUES = ", ".join(f"v.column{number}" for number in range(5, 11))
+_INSERT_BESIDE = {
+    # Rows for nodes whose counterparts on the other side are found by the way.
+    side: f"{_INSERT} SELECT v.column1, v.column2, {ids}, 0, {_VALUES} FROM ("  # noqa: S608
+    for side, ids in ((Side.SOURCE, "v.column3, n.node_id"), (Side.DESTINATION, "n.node_id, v.column3"))
 }
+_BESIDE = (
+    ") v CROSS JOIN nodes n ON n.parent_id = v.column4 AND n.name = v.column2"
+    f" WHERE true{_OVERWRITE}"  # What follows ON would be taken for a part of the join.
+)
 _NODE_COLUMN = {Side.SOURCE: "source_node", Side.DESTINATION: "destination_node"}
 
 
@@ -167,12 +171,14 @@ def put_many(db: sqlite3.Connection, side: Side, rows: Sequence[NewRow]) -> None
     """`put` for nodes that came to `side`, where the other side holds the same name; others are passed
     over. Raises sqlite3.IntegrityError, half-way, when another row claims one of the nodes: then the caller
     puts one by one. (A savepoint to undo the half costs three times the rows.)"""
-    db.executemany(
-        _UPSERT_BESIDE[side],
+    bulk.execute(
+        db,
+        _INSERT_BESIDE[side],
         [
-            (parent_id, name, node_id, *values_of(entry), other_id, name)
+            (parent_id, name, node_id, other_id, *values_of(entry))
             for parent_id, name, node_id, entry, other_id in rows
         ],
+        _BESIDE,
     )
 
 

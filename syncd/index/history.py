@@ -7,6 +7,7 @@ import msgspec
 
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, SetMode, TrashRef
 from syncd.core.entry import Entry, Side
+from syncd.index import bulk
 
 VERBS = ("", "mkdir", "put", "move", "delete", "rmdir", "chmod")
 _DELETE = 4
@@ -50,9 +51,10 @@ def add(db: sqlite3.Connection, batch: str, now_ns: int, done: Sequence[Done]) -
     if not done:
         return
     number = batch_id(db, batch, now_ns)
-    db.executemany(
+    bulk.execute(
+        db,
         "INSERT INTO actions (batch_id, at_ns, verb, side, path, other_path, size, old_mode, trash_batch,"
-        " trash_slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " trash_slot)",
         [(number, now_ns, *_values(one, batch)) for one in done],
     )
     db.execute("UPDATE batches SET ended_ns = ? WHERE batch_id = ?", (now_ns, number))

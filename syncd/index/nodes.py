@@ -13,6 +13,7 @@ from syncd.core.entry import Entry, Kind, Side
 from syncd.core.path import is_within, join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
+from syncd.index import bulk
 from syncd.index.rows import (
     DIRECTORY_CODE,
     ENTRY_COLUMNS,
@@ -43,7 +44,8 @@ _OVERWRITE = (
     " flags = flags & ~4 WHERE parent_id = ? AND name = ? RETURNING node_id"
 )
 """Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
-_INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS})"
+_INSERT = f"{INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -176,10 +178,7 @@ def insert_children(
 ) -> None:
     """Many new names in one directory that holds none of them: the fast way of a first scan."""
     tree = int(side)
-    db.executemany(
-        _INSERT,
-        [(tree, parent_id, name, *values_of(entry)) for name, entry in rows],
-    )
+    bulk.execute(db, INSERT, [(tree, parent_id, name, *values_of(entry)) for name, entry in rows])
 
 
 def set_entry(db: sqlite3.Connection, node_id: int, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from syncd.core.entry import SIDES, Entry, Kind, Same, Side, StatHint, same_cont
 from syncd.core.listing import Child
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
-from syncd.index import base, history, nodes, records
+from syncd.index import base, bulk, history, nodes, records
 from syncd.index.base import BasePaths
 from syncd.index.nodes import Directories
 from syncd.index.rows import ENTRY_COLUMNS, LEARNT, PARKED_PREFIX, Row, entry_of, values_of
@@ -119,8 +119,11 @@ class _Writer:
                 continue
             first = self._last_node_id() + 1
             try:
-                self._db.executemany(
-                    _INSERT, [(int(side), one.parent_id, one.name, *values_of(one.entry)) for one in new]
+                tree = int(side)
+                bulk.execute(
+                    self._db,
+                    nodes.INSERT,
+                    [(tree, one.parent_id, one.name, *values_of(one.entry)) for one in new],
                 )
                 base.put_many(
                     self._db,
@@ -134,8 +137,11 @@ class _Writer:
                 for one in new:
                     self._put(one.action, one.entry, one.done.hint)
                 continue
-            self._db.executemany(
-                _LEARN_AT, [(one.entry.digest, one.other_id, one.name, one.entry.size) for one in new]
+            bulk.execute(
+                self._db,
+                _LEARN,
+                [(one.entry.digest, one.other_id, one.name, one.entry.size) for one in new],
+                _LEARN_AT,
             )
             for one in new:
                 self._note_child(one.parent_id, one.name, one.entry, one.done.hint)
@@ -316,9 +322,10 @@ class _Writer:
             nodes.learn_digest(self._db, row[0], entry.digest)
 
 
+_LEARN = f"UPDATE nodes SET digest = v.column1, flags = flags | {LEARNT} FROM ("  # noqa: S608
 _LEARN_AT = (
-    f"UPDATE nodes SET digest = ?, flags = flags | {LEARNT}"  # noqa: S608
-    " WHERE parent_id = ? AND name = ? AND kind = 1 AND size = ? AND digest IS NULL"
+    ") v WHERE parent_id = v.column2 AND name = v.column3"
+    " AND kind = 1 AND size = v.column4 AND digest IS NULL"
 )
 
 
