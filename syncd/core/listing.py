@@ -27,6 +27,7 @@ _INT64_MAX = 2**63 - 1
 _PERMISSIONS = 0o777
 _KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.SPECIAL)
 _KIND_SHIFT = 9
+_FEW = 4
 
 
 class Child(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +132,8 @@ def diff(old: bytes, new: bytes) -> list[tuple[bytes, Child | None, Child | None
 def replace(record: bytes, changes: Mapping[bytes, Child | None]) -> bytes:
     """The record with some children set, or removed (None). Removing an absent name changes nothing."""
     names, packed = _split(record)
+    if len(changes) > _FEW:
+        return _replace_many(names, packed, changes)
     rows = bytearray(packed)
     for name, child in changes.items():
         i = bisect_left(names, name)
@@ -138,6 +141,17 @@ def replace(record: bytes, changes: Mapping[bytes, Child | None]) -> bytes:
         rows[i * _WIDTH : (i + known) * _WIDTH] = b"" if child is None else _pack_child(child)
         names[i : i + known] = [] if child is None else [name]
     return _assemble(names, [bytes(rows)])
+
+
+def _replace_many(names: list[bytes], packed: bytes, changes: Mapping[bytes, Child | None]) -> bytes:
+    rows = {name: packed[i * _WIDTH : (i + 1) * _WIDTH] for i, name in enumerate(names)}
+    for name, child in changes.items():
+        if child is None:
+            rows.pop(name, None)
+        else:
+            rows[name] = _pack_child(child)
+    names = sorted(rows)
+    return _assemble(names, [rows[name] for name in names])
 
 
 def smudge(child: Child) -> Child:
@@ -164,7 +178,10 @@ def _merge(
 def _pack_child(child: Child) -> bytes:
     hint = child.hint
     code = _code(child.kind, child.mode)
-    return _ROW.pack(code, hint.inode, hint.size, clamp_ns(hint.mtime_ns), clamp_ns(hint.ctime_ns))
+    try:
+        return _ROW.pack(code, hint.inode, hint.size, hint.mtime_ns, hint.ctime_ns)
+    except struct.error:
+        return _ROW.pack(code, hint.inode, hint.size, clamp_ns(hint.mtime_ns), clamp_ns(hint.ctime_ns))
 
 
 def _child(name: bytes, rows: bytes, index: int) -> Child:

@@ -26,9 +26,10 @@ def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence
     done = [result for result in results if isinstance(result, Done)]
     writer = _Writer(db)
     # Of a cycle of names one leaves before all others and arrives after them, as it did in the tree.
-    parked = [writer.leave(one) for one in done if is_parked(one)]
+    moves = [one for one in done if type(one.action) is Move and one.action.parked]
+    parked = [writer.leave(one) for one in moves]
     for one in done:
-        if not is_parked(one) and not writer.store_new(one):
+        if not writer.store_new(one) and one not in moves:
             writer.flush_new()
             writer.store(one)
     writer.flush_new()
@@ -79,10 +80,6 @@ class _Left(NamedTuple):
     base_id: int | None
 
 
-def is_parked(done: Done) -> bool:
-    return isinstance(done.action, Move) and done.action.parked
-
-
 class _Writer:
     """One transaction's worth of results. Paths of directories and children of records are cached."""
 
@@ -92,6 +89,8 @@ class _Writer:
         self._bases = BasePaths(db)
         self._children: dict[int, dict[bytes, Child | None]] = {}
         self._new: list[_New] = []
+        self._places: dict[tuple[Side, bytes], tuple[int, int, int]] = {}
+        """Where `store_new` puts the files of a directory: ids as in `_New`. `store` may make them wrong."""
 
     def store_new(self, done: Done) -> bool:
         """The many of a first copy, a file that came to a free name: taken down, written by `flush_new`.
@@ -101,13 +100,16 @@ class _Writer:
             return False
         if action.origin != action.path or entry.digest is None:
             return False
+        side = action.side
         directory, _, name = action.path.rpartition(b"/")
-        parent_id = self._directories[action.side].find(directory)
-        other_id = self._directories[action.side.other].find(directory)
-        if parent_id is None or other_id is None:
-            return False
-        base_id = self._bases.ensure(directory)
-        self._new.append(_New(done, action, entry, name, parent_id, other_id, base_id))
+        place = self._places.get((side, directory))
+        if place is None:
+            parent_id = self._directories[side].find(directory)
+            other_id = self._directories[side.other].find(directory)
+            if parent_id is None or other_id is None:
+                return False
+            place = self._places[side, directory] = parent_id, other_id, self._bases.ensure(directory)
+        self._new.append(_New(done, action, entry, name, *place))
         return True
 
     def flush_new(self) -> None:
@@ -153,6 +155,7 @@ class _Writer:
 
     def store(self, done: Done) -> None:
         action, entry = done.action, done.entry
+        self._places.clear()
         match action:
             case MakeDirectory() | Put() | SetMode():
                 if entry is not None:
