@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.action import Done, Put, Result, Stale
+from syncd.core.action import Done, Failed, Put, Result, Stale
+from syncd.core.reason import Reason
 from syncd.tree.local import hands
 from syncd.tree.port import Batch, Step
-from tests.contract.localkit import Kit
+from tests.contract.localkit import Kit, mounted
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +105,19 @@ async def test_a_tree_that_is_opened_waits_for_the_process_of_a_killed_run(tmp_p
     assert hands.is_free(stage)
     os.close(stage)
     await kit.target.close()
+
+
+async def test_a_full_disk_halts_the_batch_of_a_process(tmp_path: Path) -> None:
+    """The answer has fewer results than the batch has steps."""
+    with mounted(tmp_path / "b", "size=2m"):
+        kit = await Kit(tmp_path).open()
+        work = [await kit.put(b"f%02d" % number, b"%02d" % number * 60_000) for number in range(24)]
+        results = await apply(kit, work)
+        assert len(children(kit)) == 1
+        assert len(results) < len(work)
+        assert isinstance(results[-1], Failed)
+        assert results[-1].reason is Reason.DISK_FULL
+        for result in results[:-1]:
+            assert isinstance(result, Done)
+            assert kit.read(result.action.path) == result.action.path[1:] * 60_000
+        await kit.target.close()

@@ -9,7 +9,6 @@ anew does not clean up beneath it. A child that dies leaves its batch unknown: a
 import contextlib
 import fcntl
 import os
-import pickle
 import queue
 import threading
 import time
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from syncd.core.action import Done, Put, Result, Stale, TrashRef
+from syncd.core.action import Done, Failed, Put, Result, Stale, TrashRef
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.tree.local import apply
 from syncd.tree.local.apply import Site
@@ -34,8 +33,6 @@ LEAST_STEPS = 16
 LARGEST_FILE = 1 << 20
 _LOCK_WAIT_S = 10.0
 
-Placed = tuple[Entry | None, StatHint | None, TrashRef | None]
-
 
 class Duty(msgspec.Struct, frozen=True):
     """What a child must know: both roots, and how files are made at the target."""
@@ -49,12 +46,35 @@ class Duty(msgspec.Struct, frozen=True):
     source: Place
 
 
+class Order(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One put, with the hints at its target and of its content."""
+
+    put: Put
+    hint: StatHint | None
+    content_hint: StatHint | None
+
+
 class Job(msgspec.Struct, frozen=True):
-    """One batch: each put with the hint at its target, and the path, entry and hint of its content."""
+    """One batch."""
 
     batch_id: str
-    puts: tuple[tuple[Put, StatHint | None], ...]
-    contents: tuple[tuple[bytes, Entry, StatHint | None], ...]
+    orders: list[Order]
+
+
+class Placed(msgspec.Struct, frozen=True, gc=False, tag="placed"):
+    """A `Done`, its action told by its number in the job."""
+
+    number: int
+    entry: Entry | None
+    hint: StatHint | None
+    trash: TrashRef | None
+
+
+Answer = Placed | Stale | Failed
+_encoder = msgspec.msgpack.Encoder()
+_duties = msgspec.msgpack.Decoder(Duty)
+_jobs = msgspec.msgpack.Decoder(Job)
+_answers = msgspec.msgpack.Decoder(list[Answer])
 
 
 class Hands:
@@ -71,11 +91,11 @@ class Hands:
     def apply(self, site: Site, batch: Batch, owner: str) -> Sequence[Result]:
         """Apply a batch here or in a process."""
         self._given += len(batch.steps)
-        contents = [step.content for step in batch.steps if isinstance(step.content, LocalContent)]
-        if self._given < AFTER or self._has_failed or not is_suited(batch, len(contents)):
+        if self._given < AFTER or self._has_failed:
             return apply.run(site, batch)
-        place = contents[0].place
-        if place is None or any(content.place != place for content in contents[1:]):
+        orders, reader = orders_of(batch)
+        place = None if reader is None else reader.place
+        if place is None:
             return apply.run(site, batch)
         duty = Duty(
             site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place
@@ -83,21 +103,21 @@ class Hands:
         child = self._child(duty)
         if child is None:
             return apply.run(site, batch)
-        return self._hand_over(child, batch, contents)
+        return self._hand_over(child, batch, orders)
 
-    def _hand_over(self, child: "_Child", batch: Batch, contents: Sequence[LocalContent]) -> Sequence[Result]:
-        puts = tuple((step.action, step.hint) for step in batch.steps if isinstance(step.action, Put))
-        job = Job(batch.batch_id, puts, tuple(content.wanted for content in contents))
+    def _hand_over(self, child: "_Child", batch: Batch, orders: list[Order]) -> Sequence[Result]:
         try:
-            answer = child.do(job)
-        except (OSError, EOFError, pickle.UnpicklingError):
+            answers = child.do(Job(batch.batch_id, orders))
+        except (OSError, EOFError, msgspec.MsgspecError):
             self._bury(child)
             return [lost(step) for step in batch.steps]
         self._free.put(child)
-        batch.progress(sum(put.entry.size for put, _ in puts))
+        batch.progress(sum(order.put.entry.size for order in orders))
         return [
-            Done(step.action, *found) if isinstance(found, tuple) else found
-            for step, found in zip(batch.steps, answer, strict=True)
+            Done(batch.steps[answer.number].action, answer.entry, answer.hint, answer.trash)
+            if isinstance(answer, Placed)
+            else answer
+            for answer in answers
         ]
 
     def _child(self, duty: Duty) -> "_Child | None":
@@ -144,15 +164,26 @@ class Hands:
         self._free = queue.LifoQueue()
 
 
-def is_suited(batch: Batch, contents: int) -> bool:
-    """Is the batch worth the way: many small files, all from a local tree?"""
-    steps = batch.steps
-    return LEAST_STEPS <= len(steps) == contents and all(
-        isinstance(step.action, Put)
-        and step.action.entry.kind is Kind.FILE
-        and step.action.entry.size <= LARGEST_FILE
-        for step in steps
-    )
+def orders_of(batch: Batch) -> tuple[list[Order], Reader | None]:
+    """The batch, and the tree that its content is read from, if it is worth the way: many small files, all
+    from one local tree. Else no reader."""
+    if len(batch.steps) < LEAST_STEPS:
+        return [], None
+    orders: list[Order] = []
+    reader: Reader | None = None
+    for step in batch.steps:
+        put, content = step.action, step.content
+        if type(put) is not Put or type(content) is not LocalContent:
+            return [], None
+        entry = put.entry
+        if entry.kind is not Kind.FILE or entry.size > LARGEST_FILE or not content.is_of(put.origin, entry):
+            return [], None
+        if content.reader is not reader:
+            if reader is not None:
+                return [], None
+            reader = content.reader
+        orders.append(Order(put, step.hint, content.hint))
+    return orders, reader
 
 
 def lost(step: Step) -> Stale:
@@ -170,13 +201,12 @@ class _Child:
     def __init__(self, duty: Duty) -> None:
         self._helper = Helper("syncd.tree.local.hands", is_apart=True)
         self.pid = self._helper.pid
-        self._helper.send(pickle.dumps(duty, pickle.HIGHEST_PROTOCOL))
+        self._helper.send(_encoder.encode(duty))
 
-    def do(self, job: Job) -> Sequence[Placed | Result]:
-        """Raises OSError or EOFError when the process is gone."""
-        self._helper.send(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
-        answer: Sequence[Placed | Result] = pickle.loads(self._helper.receive())  # noqa: S301
-        return answer
+    def do(self, job: Job) -> list[Answer]:
+        """Raises OSError, EOFError or MsgspecError when the process is gone or mad."""
+        self._helper.send(_encoder.encode(job))
+        return _answers.decode(self._helper.receive())
 
     def end(self) -> None:
         self._helper.end()
@@ -214,36 +244,42 @@ def is_free(directory: int) -> bool:
 def serve() -> None:
     """The child: one duty, then job after job until the parent is gone."""
     requests, answers = streams()
-    duty = pickle.loads(read_frame(requests))  # noqa: S301
-    if not isinstance(duty, Duty):
-        raise TypeError
+    # Files get the mode that they are created with; nobody else makes any here.
+    os.umask(0)
+    duty = _duties.decode(read_frame(requests))
     target = Root.at(duty.target, is_written=True)
     source = Root.at(duty.source, is_written=False)
     site = Site(target, duty.side, Owner(duty.owner), duty.capabilities, duty.slack_ns, duty.may_cross)
     reader = Reader(source, may_cross=duty.source.may_cross)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            job = pickle.loads(read_frame(requests))  # noqa: S301
-            if not isinstance(job, Job):
-                raise TypeError
+            job = _jobs.decode(read_frame(requests))
             with target.use(), shared(target.control.stage):
                 results = apply.run(site, batch_of(job, reader))
-            write_frame(
-                answers, pickle.dumps([placed(result) for result in results], pickle.HIGHEST_PROTOCOL)
-            )
+            write_frame(answers, _encoder.encode(answers_of(job, results)))
 
 
 def batch_of(job: Job, reader: Reader) -> Batch:
     steps = tuple(
-        Step(put, hint, LocalContent(reader, *content))
-        for (put, hint), content in zip(job.puts, job.contents, strict=True)
+        Step(
+            order.put,
+            order.hint,
+            LocalContent(reader, order.put.origin, order.put.entry, order.content_hint),
+        )
+        for order in job.orders
     )
     return Batch(batch_id=job.batch_id, steps=steps, stop=lambda: False)
 
 
-def placed(result: Result) -> Placed | Result:
-    """What the parent cannot know: it has the action already."""
-    return (result.entry, result.hint, result.trash) if isinstance(result, Done) else result
+def answers_of(job: Job, results: Sequence[Result]) -> list[Answer]:
+    """A batch that was halted (the disk is full) has fewer results than orders."""
+    numbers = {id(order.put): number for number, order in enumerate(job.orders)}
+    return [
+        Placed(numbers[id(result.action)], result.entry, result.hint, result.trash)
+        if isinstance(result, Done)
+        else result
+        for result in results
+    ]
 
 
 if __name__ == "__main__":

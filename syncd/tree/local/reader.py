@@ -201,28 +201,22 @@ def _digest(directories: Directories, path: bytes) -> Digested:
 class LocalContent:
     """The content of one file of this tree, for the other one. See `Content` of the port."""
 
-    __slots__ = ("_before", "_entry", "_hint", "_path", "_reader")
+    __slots__ = ("_before", "_entry", "_path", "hint", "reader")
 
     def __init__(self, reader: Reader, path: bytes, entry: Entry, hint: StatHint | None) -> None:
-        self._reader = reader
+        self.reader = reader
         self._path = path
         self._entry = entry
-        self._hint = hint
+        self.hint = hint
         self._before: os.stat_result | None = None
 
-    @property
-    def place(self) -> Place | None:
-        """The root that the content lies beneath, None while it was never opened."""
-        return self._reader.place
-
-    @property
-    def wanted(self) -> tuple[bytes, Entry, StatHint | None]:
-        """What makes the same content again, with a reader of the same tree."""
-        return self._path, self._entry, self._hint
+    def is_of(self, path: bytes, entry: Entry) -> bool:
+        """Is it the content of `path` as `entry` tells?"""
+        return self._path == path and (self._entry is entry or self._entry == entry)
 
     def open_blocking(self) -> int:
         try:
-            descriptor = self._reader.open_known(self._path)
+            descriptor = self.reader.open_known(self._path)
         except OSError as error:
             raise_read_error(error, self._path)
         try:
@@ -230,7 +224,7 @@ class LocalContent:
             self._check_expected(self._before)
         except BaseException:
             sc.close(descriptor)
-            self._reader.release()
+            self.reader.release()
             raise
         return descriptor
 
@@ -243,7 +237,7 @@ class LocalContent:
         if self._entry.kind is not Kind.SYMLINK:
             raise self._stale("is no link")
         try:
-            target = self._reader.read_link(self._path)
+            target = self.reader.read_link(self._path)
         except OSError as error:
             raise self._stale(text(error)) from error
         if self._entry.target not in (None, target):
@@ -252,7 +246,7 @@ class LocalContent:
 
     def _check_expected(self, found: os.stat_result) -> None:
         """The size must be right. Without a digest to verify by, the stat is the only witness."""
-        entry, hint = self._entry, self._hint
+        entry, hint = self._entry, self.hint
         if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
             raise self._stale("is not what it was")
         if entry.digest is not None:

@@ -1,0 +1,33 @@
+"""Many rows a statement: a first copy spends a third less in SQLite than with one statement a row.
+
+Nothing above the index may be imported.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+
+from syncd.index.rows import Row
+
+_SIZES = (64, 16, 4, 1)
+"""Rows of one statement. Few sizes, so that each statement is compiled once."""
+
+
+def execute(db: sqlite3.Connection, before: str, rows: Sequence[Row], after: str = "") -> None:
+    """`before` VALUES (…), (…) `after` for all `rows`, which are of one width, in order.
+
+    Raises sqlite3.IntegrityError half-way: what came before the refused statement is done.
+    """
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            part = rows[start : start + size]
+            db.execute(_statement(before, after, len(part[0]), size), tuple(chain.from_iterable(part)))
+            start += size
+
+
+@cache
+def _statement(before: str, after: str, width: int, size: int) -> str:
+    one = f"({', '.join('?' * width)})"
+    return f"{before} VALUES {', '.join([one] * size)} {after}"
