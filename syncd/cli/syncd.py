@@ -257,7 +257,7 @@ def _unwrapped(work: Any) -> Any:
     """Run a coroutine function; the one error of a task group comes out as itself."""
     import anyio
 
-    from syncd.daemon.supervisor import first_known
+    from syncd.core.error import first_known
 
     try:
         return anyio.run(work, backend="asyncio")

@@ -28,3 +28,14 @@ class PathProblem(SyncdError):
 
 class NeedsUser(SyncdError):
     """The pair is held until a person (or the returning root) resolves it."""
+
+
+def first_known(error: BaseException) -> SyncdError | None:
+    """The first error of this tree in a group of errors, or the error itself."""
+    if isinstance(error, SyncdError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            if (known := first_known(inner)) is not None:
+                return known
+    return None

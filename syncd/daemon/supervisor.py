@@ -12,7 +12,7 @@ import anyio
 import msgspec
 import structlog
 
-from syncd.core.error import NeedsUser, SyncdError, TransientError
+from syncd.core.error import NeedsUser, SyncdError, TransientError, first_known
 from syncd.core.lifecycle import PairState
 from syncd.core.reason import Reason
 from syncd.daemon.config import PairConfig
@@ -208,14 +208,3 @@ class Supervisor:
         recent = [at for at in one.restarts if now - at < RESTART_WINDOW_NS]
         one.is_failed = len(recent) > RESTARTS
         return RESTART_PAUSE_S * float(2 ** min(len(recent) - 1, 5))
-
-
-def first_known(error: BaseException) -> SyncdError | None:
-    """The first error of our own tree in a group."""
-    if isinstance(error, SyncdError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            if (known := first_known(inner)) is not None:
-                return known
-    return None

@@ -29,6 +29,7 @@ from syncd.sync.keeping import Keeper
 from syncd.sync.observe import Observation, Observer
 from syncd.sync.opening import Opened, open_pair, rules_now, rules_of
 from syncd.sync.settings import BOTH, PairSettings, Progress, World
+from syncd.sync.together import task_group
 from syncd.tree.port import Tree
 
 MAX_ROUNDS = 64
@@ -153,6 +154,7 @@ class Cycle:
         self, side: Side, looks: Sequence[bytes], scans: Sequence[bytes], *, recursive: bool = True
     ) -> Observation:
         observer = self._observers[side]
+        self._gatherer.forget_ahead()
         seen = await observer.look(self.filter, looks) if looks else Observation()
         if scans:
             listed = await observer.scan(self.filter, scans, recursive=recursive)
@@ -202,7 +204,7 @@ class Cycle:
     async def _round(self, report: Report, stop: Callable[[], bool], retries_all: bool) -> bool:
         """One pass from dirty paths to stored results. True when nothing is left for another one."""
         now_ns = self.world.clock.now_ns()
-        is_first = report.rounds == 1
+        is_first, is_resumed = report.rounds == 1, bool(self._walks)
         if is_first:
             await self._observe_again(now_ns, retries_all)
         scope = await self._scope(now_ns if is_first else None, retries_all and is_first)
@@ -224,14 +226,21 @@ class Cycle:
         except TransientError:
             self._again += scope
             raise
-        tally = await self._execute(plan, report, stop)
+        async with task_group() as tasks:
+            if gathered.walks:
+                tasks.start_soon(self._gatherer.look_ahead, gathered.walks, rules)
+            tally = await self._execute(plan, report, stop)
+            if tally.is_stopped:
+                tasks.cancel_scope.cancel()
         if tally.is_stopped:
             # A walk that was broken off begins anew.
             self._reconciles_all |= bool(self._walks or gathered.is_partial)
             self._again, self._walks = list(scope), []
             return False
         self._position = await self.database.read(feed.head)
-        self._reconciles_all = self._moves_are_stuck = False
+        # A window does not end what was begun anew since: rules that changed on the way.
+        self._reconciles_all &= is_resumed
+        self._moves_are_stuck = False
         self._walks = gathered.walks
         self._again += [DirtyPath(path, is_deep=False) for path in gathered.later]
         await self._look_again(tally, gathered)

@@ -34,6 +34,7 @@ from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
 from syncd.sync import intents
 from syncd.sync.settings import PairSettings, Progress, World
+from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
 MAX_STEPS = 256
@@ -113,7 +114,7 @@ class Executor:
         large = sorted(
             (put for put in puts if put.entry.size > MAX_BATCH_BYTES), key=lambda put: put.entry.size
         )
-        async with anyio.create_task_group() as tasks:
+        async with task_group() as tasks:
             for batch in self._by_size(small):
                 await self._start(tasks, batch, tally, stop)
             for put in large:

@@ -4,6 +4,7 @@ Nothing is done to a tree here but reading. Memory is bounded by windows of plai
 any size is planned piece by piece, while everything that deletes, moves or conflicts is seen together.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,7 @@ import msgspec
 
 from syncd.core import path as paths
 from syncd.core.entry import Kind, Side
+from syncd.core.error import SyncdError
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, reconcile
 from syncd.core.rules import Rules
@@ -60,6 +62,19 @@ class Gathered(msgspec.Struct):
         return bool(self.walks or self.later)
 
 
+class Ahead(msgspec.Struct, frozen=True):
+    """A window that was gathered before it was asked for."""
+
+    walks: tuple[Walk, ...]
+    rules: Rules
+    gathered: Gathered
+
+    def is_for(self, walks: Sequence[Walk], rules: Rules) -> bool:
+        """Is it the wanted one, under the same rules but for the time?"""
+        then = msgspec.structs.replace(self.rules, now_ns=rules.now_ns)
+        return self.walks == tuple(walks) and then == rules
+
+
 class Gatherer:
     """Reads and reconciles for one pair."""
 
@@ -70,6 +85,7 @@ class Gatherer:
         self._trees = trees
         self._world = world
         self._progress = progress
+        self._ahead: Ahead | None = None
 
     async def gather(self, dirty: Sequence[DirtyPath], rules: Rules) -> Gathered:
         """Outcomes for `dirty` and its ancestors, digests read where they were needed."""
@@ -83,16 +99,34 @@ class Gatherer:
             await self._reconcile(gathered, with_ancestors(shallow[start : start + PAGE]), rules)
         if deep:
             await self._reconcile(gathered, with_ancestors(deep, include_self=False), rules)
-        await self._walk_all(gathered, [Walk(root) for root in deep], rules)
+        await self._walk_all(gathered, [Walk(root) for root in deep], rules, self._progress)
         return gathered
 
     async def resume(self, walks: Sequence[Walk], rules: Rules) -> Gathered:
         """The next window of what an earlier one left."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.is_for(walks, rules):
+            self._progress.done = ahead.gathered.seen
+            return ahead.gathered
         gathered = Gathered()
-        await self._walk_all(gathered, walks, rules)
+        await self._walk_all(gathered, walks, rules, self._progress)
         return gathered
 
-    async def _walk_all(self, gathered: Gathered, walks: Sequence[Walk], rules: Rules) -> None:
+    async def look_ahead(self, walks: Sequence[Walk], rules: Rules) -> None:
+        """Gather the window that `resume` will be asked for, while the one before it is being applied: its
+        paths are others. What goes wrong is left to `resume`."""
+        gathered = Gathered()
+        with contextlib.suppress(SyncdError):
+            await self._walk_all(gathered, walks, rules, Progress())
+            self._ahead = Ahead(tuple(walks), rules, gathered)
+
+    def forget_ahead(self) -> None:
+        """Something was observed: what was gathered ahead may be out of date."""
+        self._ahead = None
+
+    async def _walk_all(
+        self, gathered: Gathered, walks: Sequence[Walk], rules: Rules, progress: Progress
+    ) -> None:
         """Subtrees page by page, until the window is full. What deletes, moves or conflicts is then left
         to the end, when all of it is known."""
         left = list(walks)
@@ -101,7 +135,7 @@ class Gatherer:
             page = await self._database.read(reconcile_walk, walk.root, walk.after, PAGE, rules)
             outcomes, after, count = page
             gathered.seen += count
-            self._progress.done = gathered.seen
+            progress.done = gathered.seen
             await self._keep(gathered, outcomes, rules)
             if after is not None:
                 left.insert(0, Walk(walk.root, after))

@@ -23,7 +23,6 @@ from syncd.daemon.supervisor import (
     Changes,
     ScanSlots,
     Supervisor,
-    first_known,
 )
 from tests.sim.loop import SeededLoop, run
 from tests.sim.world import SimClock
@@ -205,14 +204,6 @@ def test_a_known_error_in_a_group_is_the_trouble(play: Play) -> None:
             assert (trouble.reason, trouble.detail) == (Reason.STATE_DAMAGED, "page 7")
 
     play(story)
-
-
-def test_the_first_known_error() -> None:
-    known = TransientError(Reason.STATE_BUSY, "")
-    assert first_known(known) is known
-    assert first_known(ExceptionGroup("", [ValueError(), ExceptionGroup("", [known])])) is known
-    assert first_known(ExceptionGroup("", [ValueError()])) is None
-    assert first_known(ValueError()) is None
 
 
 # What cannot start.

@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from syncd.core.action import Result
 from syncd.core.entry import Kind, Side
 from syncd.core.error import NeedsUser
 from syncd.core.guard import Brake
@@ -13,6 +14,7 @@ from syncd.core.reason import Reason
 from syncd.index import pending
 from syncd.sync import executor, gathering
 from syncd.sync.bookkeeping import MAX_VERDICTS, movable_in
+from syncd.tree.port import Batch
 from tests.sync.desk import D, Desk, S
 from tests.sync.lab import OLD_NS
 
@@ -301,3 +303,20 @@ async def test_totals_are_what_is_visible() -> None:
         await desk.sync()
         assert await desk.cycle.totals() == {S: (2, 26), D: (2, 26)}
         assert not desk.cycle.is_first_sync
+
+
+async def test_a_root_that_goes_away_while_files_are_put_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not as a group of errors, which nobody waits for: the pair would count it as a crash."""
+    async with Desk.open() as desk:
+        fill(desk, b"a", b"b")
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+
+        async def gone(batch: Batch) -> list[Result]:
+            raise NeedsUser(Reason.ROOT_MISSING, "unmounted")
+
+        monkeypatch.setattr(desk.cycle.trees[D], "apply", gone)
+        with pytest.raises(NeedsUser, match="unmounted"):
+            await desk.cycle.synchronise(lambda: False)

@@ -110,6 +110,7 @@ class Stager:
         self._is_synced = is_synced
         self._nameless = Nameless(min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3, 1024))
         self._parent: tuple[bytes, os.stat_result] | None = None
+        self._own = os.geteuid(), os.getegid()
 
     def put(self, step: Step) -> Staged:
         """Stage one put. Raises SyncdError or SourceError (its content), OSError (this tree), Stopped."""
@@ -180,7 +181,7 @@ class Stager:
         except OSError as error:
             raise SourceError(error) from error
         wanted = self._owner.wanted(parent, origin)
-        if wanted != (os.geteuid(), os.getegid()):
+        if wanted != self._own:
             metadata.give(target, sc.fstat(target), wanted)
 
     def _stat_parent(self, path: bytes) -> os.stat_result:

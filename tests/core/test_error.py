@@ -1,0 +1,12 @@
+"""The exception tree."""
+
+from syncd.core.error import TransientError, first_known
+from syncd.core.reason import Reason
+
+
+def test_the_first_known_error() -> None:
+    known = TransientError(Reason.STATE_BUSY, "")
+    assert first_known(known) is known
+    assert first_known(ExceptionGroup("", [ValueError(), ExceptionGroup("", [known])])) is known
+    assert first_known(ExceptionGroup("", [ValueError()])) is None
+    assert first_known(ValueError()) is None
