@@ -23,7 +23,7 @@ from syncd.core.arrange import Arranged, arrange, order_key
 from syncd.core.change import masked_into, with_mode
 from syncd.core.conflict import ConflictRecord, conflict_name, decide, draft, kind_of
 from syncd.core.entry import SIDES, Entry, Kind, Side
-from syncd.core.move import MoveOutcome, in_sequence
+from syncd.core.move import Exists, MayMove, MoveOutcome, in_sequence, upgrade
 from syncd.core.path import ancestors, join, name, parent
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, place
@@ -69,6 +69,25 @@ def make(outcomes: Iterable[Outcome], moves: Sequence[MoveOutcome], rules: Rules
     for move in in_sequence(moves):
         builder.add_move(move)
     return builder.finish()
+
+
+def plan_round(
+    outcomes: Sequence[Outcome], rules: Rules, *, exists: Exists, may_move_directory: MayMove, taken: Taken
+) -> Plan:
+    """The plan of one round, with the renames that are found (see `move.upgrade`).
+
+    Renames that wait for one another would wait for ever when nothing else is left to do. Then each path goes
+    by itself: a rename is a decoration.
+    """
+    found = upgrade(outcomes, rules, exists, may_move_directory)
+    plan = make(found.outcomes, found.moves, rules, taken=taken)
+    return make(outcomes, (), rules, taken=taken) if is_stuck(plan) else plan
+
+
+def is_stuck(plan: Plan) -> bool:
+    """Is there something left that waits for others, and nothing that these could be?"""
+    is_idle = not (plan.actions or plan.adopt or plan.forget or plan.compare or plan.conflicts)
+    return is_idle and any(reason is Reason.BLOCKED for _, reason in plan.left)
 
 
 def destructive(plan: Plan, *, with_overwrites: bool = False) -> tuple[Destructive, ...]:

@@ -14,7 +14,7 @@ from syncd.core.filter import Filter
 from syncd.core.guard import Hold
 from syncd.core.listing import unpack
 from syncd.core.move import upgrade
-from syncd.core.plan import Destructive, Plan, make
+from syncd.core.plan import Destructive, Plan, make, plan_round
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome
 from syncd.core.rules import Rules
@@ -132,8 +132,13 @@ def plan_moves(
 
 def plan_all(db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, ignore: Filter) -> Plan:
     """The plan of a round: renames recognised, names in use avoided."""
-    found = upgrade(outcomes, rules, exists_in(db), movable_in(db, ignore))
-    return make(found.outcomes, found.moves, rules, taken=taken_in(db))
+    return plan_round(
+        outcomes,
+        rules,
+        exists=exists_in(db),
+        may_move_directory=movable_in(db, ignore),
+        taken=taken_in(db),
+    )
 
 
 def exists_in(db: sqlite3.Connection) -> Callable[[Side, bytes], bool]:

@@ -22,9 +22,8 @@ from syncd.core.action import (
 )
 from syncd.core.arrange import order_key
 from syncd.core.entry import Entry, Kind, Same, Side, same_content
-from syncd.core.move import upgrade
 from syncd.core.path import ancestors, is_beneath, is_within, parent
-from syncd.core.plan import Plan, make
+from syncd.core.plan import Plan, make, plan_round
 from syncd.core.reconcile import Outcome, reconcile
 from syncd.core.rules import Rules
 from syncd.core.state import PathState
@@ -194,8 +193,13 @@ class Model:
         outcomes = self.outcomes(rules, paths)
         if not finds_moves:
             return make(outcomes, (), rules, taken=self.is_taken)
-        found = upgrade(outcomes, rules, self.is_taken, lambda _side, _path, _to: True)
-        return make(found.outcomes, found.moves, rules, taken=self.is_taken)
+        return plan_round(
+            outcomes,
+            rules,
+            exists=self.is_taken,
+            may_move_directory=lambda _side, _path, _to: True,
+            taken=self.is_taken,
+        )
 
     def is_taken(self, side: Side, path: bytes) -> bool:
         return path in self.trees[side]
@@ -313,6 +317,7 @@ class Model:
             _move_keys(self.trees[move.side], parking, move.to)
             if not move.is_conflict:
                 _move_keys(self.base, parking, move.to)
+                self._link(move.to)
             done += 1
         return done
 
@@ -322,14 +327,20 @@ class Model:
         if not is_free or not self._expects(move.side, move.path, move.expect):
             self.stale.append(move)
             return False
-        node_id = tree[move.path].node_id
         _move_keys(tree, move.path, to)
-        row = self.base.get(move.path)
         if move.is_conflict:
             _drop(self.base, move.path)
-        elif row is not None and row.nodes[move.side] == node_id:
+        else:
             _move_keys(self.base, move.path, to)
+            if not is_parking:
+                self._link(to)
         return True
+
+    def _link(self, path: bytes) -> None:
+        """A base row that has moved is claimed by the nodes that are at its new name."""
+        if path in self.base:
+            nodes = {side: self.trees[side].get(path) for side in Side}
+            self.base[path].nodes = {side: node.node_id if node else 0 for side, node in nodes.items()}
 
     # What tests ask.
 

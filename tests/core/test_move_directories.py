@@ -173,3 +173,15 @@ def test_con_08_a_swap_against_an_edit() -> None:
     after = final(model)
     assert after[S] == after[T] == {b"f": file("g").digest, b"g": EDIT}
     assert before <= model.contents() | model.trashed()
+
+
+def test_renames_that_wait_for_one_another_go_path_by_path() -> None:
+    """Each side renames another directory to `a`: neither rename can be first."""
+    model = world(
+        {b"b": D, b"c": D, b"c/a": D},
+        rename(S, b"b", b"a"),
+        rename(S, b"c", b"b"),
+        rename(T, b"c/a", b"a"),
+    )
+    converge(model, rules())
+    assert set(model.view(S)) == set(model.view(T)) == {b"a", b"b", b"b/a"}

@@ -13,9 +13,8 @@ import msgspec
 from syncd.core.action import Done, Move, Put, Result, SetMode
 from syncd.core.entry import Entry, Side, StatHint
 from syncd.core.mode import Mode
-from syncd.core.move import upgrade
 from syncd.core.path import is_within
-from syncd.core.plan import Plan, make
+from syncd.core.plan import Plan, plan_round
 from syncd.core.reconcile import Verb, reconcile
 from syncd.core.rules import Initial, Policy, Rules
 from syncd.core.state import PathState
@@ -98,16 +97,11 @@ class Planner:
                 for side in outcome.sides:
                     self._digest(self.disks[side].find(outcome.path))
             return self.plan()
-        found = upgrade(
+        return plan_round(
             outcomes,
             self.rules,
-            lambda side, path: self.disks[side].at(path) is not None,
-            lambda side, old, new: True,
-        )
-        return make(
-            found.outcomes,
-            found.moves,
-            self.rules,
+            exists=lambda side, path: self.disks[side].at(path) is not None,
+            may_move_directory=lambda side, old, new: True,
             taken=lambda side, path: self.disks[side].at(path) is not None,
         )
 
