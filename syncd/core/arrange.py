@@ -13,7 +13,7 @@ import msgspec
 from syncd.core.conflict import decide, kind_of
 from syncd.core.entry import SIDES, Kind, Side
 from syncd.core.move import MoveOutcome
-from syncd.core.path import ancestors, is_beneath
+from syncd.core.path import ancestors, is_beneath, parent
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome, Verb, leave, place
 from syncd.core.rules import Rules
@@ -21,6 +21,10 @@ from syncd.core.state import PathState
 
 _LASTING = {Reason.SPECIAL_FILE, Reason.UNREADABLE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY}
 """Reasons of a child that explain why its directory stays; any other child only blocks it for now."""
+
+
+_PUT, _MKDIR, _DIRECTORY = Verb.PUT, Verb.MKDIR, Kind.DIRECTORY
+"""Members of enumerations cost more to look up than to compare."""
 
 
 class Arranged(msgspec.Struct, frozen=True):
@@ -39,7 +43,7 @@ def order_key(path: bytes) -> bytes:
 
 def is_present_directory(state: PathState, side: Side) -> bool:
     entry = state.at(side)
-    return entry is not None and entry.kind is Kind.DIRECTORY
+    return entry is not None and entry.kind is _DIRECTORY
 
 
 def removed_side(outcome: Outcome) -> Side | None:
@@ -53,8 +57,7 @@ def arrange(outcomes: Iterable[Outcome], moves: Sequence[MoveOutcome], rules: Ru
     if all(outcome.verb in (Verb.NOTHING, Verb.ADOPT) for outcome in by_path.values()):
         return Arranged(_sorted(by_path), frozenset(), frozenset())
     _resolve_winners(by_path, rules)
-    for path in sorted(by_path, key=order_key):
-        _make_way(by_path, path, rules)
+    _make_way_for_all(by_path, rules)
     for move in moves:
         for above in ancestors(move.to):
             _ensure_directory(by_path, above, move.side, rules)
@@ -62,9 +65,9 @@ def arrange(outcomes: Iterable[Outcome], moves: Sequence[MoveOutcome], rules: Ru
     cleared = frozenset(
         (outcome.side, outcome.path)
         for outcome in by_path.values()
-        if outcome.verb is Verb.PUT
-        and outcome.side is not None
+        if outcome.side is not None
         and is_present_directory(outcome.state, outcome.side)
+        and outcome.verb is Verb.PUT
         and (outcome.side, outcome.path) not in moved_aside
     )
     return Arranged(_sorted(by_path), moved_aside, cleared)
@@ -84,15 +87,26 @@ def _resolve_winners(by_path: dict[bytes, Outcome], rules: Rules) -> None:
             by_path[path] = place(outcome.state, outcome.side, rules, Reason.FIRST_SYNC_WINS)
 
 
-def _make_way(by_path: dict[bytes, Outcome], path: bytes, rules: Rules) -> None:
-    """The first rule for one path: its directories exist on the side where it is put, or it waits."""
-    outcome = by_path[path]
-    if outcome.verb not in (Verb.PUT, Verb.MKDIR) or outcome.side is None:
-        return
+def _make_way_for_all(by_path: dict[bytes, Outcome], rules: Rules) -> None:
+    """The first rule. Siblings come one after the other: what was ensured for one holds for the next."""
+    ensured: tuple[bytes, Side] | None = None
+    for path in sorted(by_path, key=order_key):
+        outcome = by_path[path]
+        side, verb = outcome.side, outcome.verb
+        if side is None or (verb is not _PUT and verb is not _MKDIR):
+            continue
+        above = parent(path)
+        if ensured != (above, side):
+            ensured = (above, side) if _make_way(by_path, path, side, rules) else None
+
+
+def _make_way(by_path: dict[bytes, Outcome], path: bytes, side: Side, rules: Rules) -> bool:
+    """For one path: its directories exist on the side where it is put, or it waits."""
     for above in ancestors(path):
-        if not _ensure_directory(by_path, above, outcome.side, rules):
-            by_path[path] = leave(outcome.state, Reason.BLOCKED)
-            return
+        if not _ensure_directory(by_path, above, side, rules):
+            by_path[path] = leave(by_path[path].state, Reason.BLOCKED)
+            return False
+    return True
 
 
 def _ensure_directory(by_path: dict[bytes, Outcome], path: bytes, side: Side, rules: Rules) -> bool:
@@ -150,8 +164,8 @@ def _keep_what_holds(
         (outcome.side, path)
         for path, outcome in by_path.items()
         if outcome.side is not None
-        and outcome.verb in (Verb.RMDIR, Verb.PUT)
         and is_present_directory(outcome.state, outcome.side)
+        and outcome.verb in (Verb.RMDIR, Verb.PUT)
     }
     if not going:
         return frozenset()

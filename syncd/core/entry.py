@@ -15,14 +15,15 @@ class Side(enum.IntEnum):
     SOURCE = 1
     DESTINATION = 2
 
-    @property
-    def other(self) -> "Side":
-        return Side.DESTINATION if self is Side.SOURCE else Side.SOURCE
+    other: "Side"
+    word: str
+    """`source` or `destination`, as users read it."""
 
-    @property
-    def word(self) -> str:
-        """`source` or `destination`, as users read it."""
-        return self.name.lower()
+
+# Plain attributes: looked up for every path.
+for _side in Side:
+    _side.other = Side(3 - _side)
+    _side.word = _side.name.lower()
 
 
 SIDES = (Side.SOURCE, Side.DESTINATION)

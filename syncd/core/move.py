@@ -63,6 +63,8 @@ def upgrade(
     `exists(side, path)`: is there anything in the index at a path that looks absent? `may_move_directory(
     side, path, to)`: would every unsynced child keep its verdict?
     """
+    if all(outcome.state.base is None for outcome in outcomes):
+        return MoveUpgrade((), tuple(outcomes))
     by_path = {outcome.path: outcome for outcome in outcomes}
     renamed = find_renamed(by_path)
     if not renamed:

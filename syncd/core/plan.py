@@ -34,6 +34,10 @@ Taken = Callable[[Side, bytes], bool]
 _OWNER = 0o700
 
 
+_REMOVALS = (Delete, RemoveDirectory)
+_PUT = Level.PUT
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything that one round decided.
 
@@ -93,8 +97,10 @@ def is_stuck(plan: Plan) -> bool:
 def destructive(plan: Plan, *, with_overwrites: bool = False) -> tuple[Destructive, ...]:
     """What the plan removes, sorted by side and path."""
     found = []
-    for _, action in plan.actions:
-        if isinstance(action, Delete | RemoveDirectory):
+    for level, action in plan.actions:
+        if level is _PUT and not with_overwrites:
+            continue
+        if isinstance(action, _REMOVALS):
             found.append(Destructive(action.side, action.path, action.expect))
         elif with_overwrites and isinstance(action, Put) and action.expect is not None:
             found.append(Destructive(action.side, action.path, action.expect, is_overwrite=True))
@@ -190,7 +196,7 @@ class _Builder:
         for actions in self._levels.values():
             actions.sort(key=lambda action: -action.side)
         return Plan(
-            actions=tuple((level, action) for level in Level for action in self._levels[level]),
+            actions=tuple((level, action) for level, actions in self._levels.items() for action in actions),
             adopt=tuple(self._adopt),
             forget=tuple(self._forget),
             compare=tuple(self._compare),

@@ -44,6 +44,13 @@ class Verb(enum.StrEnum):
     LEAVE = "leave"
 
 
+_NOTHING, _PUT, _MKDIR, _ADD = Verb.NOTHING, Verb.PUT, Verb.MKDIR, Change.ADD
+_DIRECTORY, _SPECIAL = Kind.DIRECTORY, Kind.SPECIAL
+_SOURCE, _DESTINATION = Side.SOURCE, Side.DESTINATION
+"""Members of enumerations cost more to look up than to compare: these are what the many of a first copy
+meet."""
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The verdict on one path.
 
@@ -72,7 +79,7 @@ def reconcile(state: PathState, rules: Rules) -> Outcome:
     source, destination = state.source, state.destination
     if source is not None and destination is not None:
         if source == state.base == destination:
-            return Outcome(state, Verb.NOTHING)
+            return Outcome(state, _NOTHING)
         return (
             _untouchable(state)
             or (rules.is_after_crash and _suspect(state, rules))
@@ -105,7 +112,7 @@ def place(state: PathState, side: Side, rules: Rules, reason: Reason, *, is_repo
         entry = with_mode(entry, masked_into(here, entry.mode, rules.mode_mask))
     else:
         entry = with_mode(entry, new_mode(entry.kind, entry.mode, rules.mode_mask))
-    verb = Verb.MKDIR if entry.kind is Kind.DIRECTORY else Verb.PUT
+    verb = _MKDIR if entry.kind is _DIRECTORY else _PUT
     return Outcome(state, verb, side, entry, reason, is_report=is_report)
 
 
@@ -129,8 +136,8 @@ def _gone(state: PathState) -> Outcome:
 def _untouchable(state: PathState) -> Outcome | None:
     """Special files, sides that could not be listed, directories that live for ignored content only."""
     source, destination = state.source, state.destination
-    if (source is not None and source.kind is Kind.SPECIAL) or (
-        destination is not None and destination.kind is Kind.SPECIAL
+    if (source is not None and source.kind is _SPECIAL) or (
+        destination is not None and destination.kind is _SPECIAL
     ):
         return leave(state, Reason.SPECIAL_FILE)
     if (source is None and state.source_unknown) or (destination is None and state.destination_unknown):
@@ -167,7 +174,7 @@ def _suspect(state: PathState, rules: Rules) -> Outcome | None:
 
 
 def _present_on_one(state: PathState, rules: Rules) -> Outcome:
-    side = Side.DESTINATION if state.source is None else Side.SOURCE
+    side = _DESTINATION if state.source is None else _SOURCE
     change = change_of(state, side, rules.mode_mask)
     authority = rules.mode.authority
     if authority is None:
@@ -187,7 +194,7 @@ def _present_on_one(state: PathState, rules: Rules) -> Outcome:
 
 def _one_sided_two_way(state: PathState, side: Side, change: Change, rules: Rules) -> Outcome:
     """Added here, or deleted there. A modification beats a deletion."""
-    if change is Change.ADD:
+    if change is _ADD:
         if first_sync_winner(rules) is side.other:
             return remove(state, side, Reason.FIRST_SYNC_WINS)
         return place(state, side.other, rules, Reason.ADDED)

@@ -4,6 +4,9 @@ import msgspec
 
 from syncd.core.entry import Entry, Side
 
+_SOURCE = Side.SOURCE
+"""A member of an enumeration costs more to look up than to compare."""
+
 
 class PathState(msgspec.Struct, frozen=True, gc=False):
     """Source, destination and base of one path, with the identity evidence that a move needs.
@@ -29,16 +32,16 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
     unverified: bool = False
 
     def at(self, side: Side) -> Entry | None:
-        return self.source if side is Side.SOURCE else self.destination
+        return self.source if side is _SOURCE else self.destination
 
     def is_unknown(self, side: Side) -> bool:
-        return self.source_unknown if side is Side.SOURCE else self.destination_unknown
+        return self.source_unknown if side is _SOURCE else self.destination_unknown
 
     def node(self, side: Side) -> int:
-        return self.source_node if side is Side.SOURCE else self.destination_node
+        return self.source_node if side is _SOURCE else self.destination_node
 
     def base_node(self, side: Side) -> int:
-        return self.base_source_node if side is Side.SOURCE else self.base_destination_node
+        return self.base_source_node if side is _SOURCE else self.base_destination_node
 
     def holds_only_ignored(self, side: Side) -> bool:
-        return self.source_only_ignored if side is Side.SOURCE else self.destination_only_ignored
+        return self.source_only_ignored if side is _SOURCE else self.destination_only_ignored

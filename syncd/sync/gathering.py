@@ -27,6 +27,8 @@ PAGE = 2000
 WINDOW = 20_000
 """Plain additions and adoptions that are planned at once."""
 DIGESTS = 256
+_NOTHING, _PUT, _MKDIR, _COMPARE = Verb.NOTHING, Verb.PUT, Verb.MKDIR, Verb.COMPARE
+"""Members of an enumeration cost more to look up than to compare."""
 
 
 class Walk(msgspec.Struct, frozen=True):
@@ -148,8 +150,8 @@ class Gatherer:
         await self._keep(gathered, await self._database.read(reconcile_paths, wanted, rules), rules)
 
     async def _keep(self, gathered: Gathered, outcomes: Sequence[Outcome], rules: Rules) -> None:
-        wanting = [outcome for outcome in outcomes if outcome.verb is Verb.COMPARE]
-        kept = [outcome for outcome in outcomes if outcome.verb is not Verb.COMPARE]
+        wanting = [outcome for outcome in outcomes if outcome.verb is _COMPARE]
+        kept = [outcome for outcome in outcomes if outcome.verb is not _COMPARE]
         if wanting:
             await self._digest(wanting, gathered)
             again = [outcome.path for outcome in wanting]
@@ -195,10 +197,11 @@ def lacks_digest(state: PathState, side: Side) -> bool:
 
 def is_independent(outcome: Outcome) -> bool:
     """May it be done in any order, in any round? A plain addition, or what needs no action at all."""
-    state = outcome.state
-    if outcome.verb in (Verb.PUT, Verb.MKDIR):
+    verb = outcome.verb
+    if verb is _PUT or verb is _MKDIR:
+        state = outcome.state
         return state.base is None and (state.source is None or state.destination is None)
-    return outcome.verb in (Verb.ADOPT, Verb.LEAVE)
+    return verb in (Verb.ADOPT, Verb.LEAVE)
 
 
 def reconcile_paths(db: sqlite3.Connection, wanted: Sequence[bytes], rules: Rules) -> list[Outcome]:
@@ -220,7 +223,7 @@ def reconcile_walk(
 
 def worth_keeping(states: Sequence[PathState], rules: Rules) -> list[Outcome]:
     outcomes = (reconcile(state, rules) for state in states)
-    return [outcome for outcome in outcomes if outcome.verb is not Verb.NOTHING]
+    return [outcome for outcome in outcomes if outcome.verb is not _NOTHING]
 
 
 def store_digests(db: sqlite3.Connection, side: Side, read: Sequence[Digested], now_ns: int) -> list[bytes]:
