@@ -51,11 +51,13 @@ class Narrator:
     def publish(self, kind: str, path: bytes | None = None, /, **data: object) -> None:
         """The pair's voice."""
         word = WORDS.get(kind)
-        name = "" if path is None else escape(path)
         if word is not None:
             self.counts[word] += 1
-            if self._is_verbose and not self._out.is_json:
-                self._out.line(f"{data.get('side', '')}: {word} {name}")
+            if not self._is_verbose or self._out.is_json:
+                return
+        name = "" if path is None else escape(path)
+        if word is not None:
+            self._out.line(f"{data.get('side', '')}: {word} {name}")
         elif kind == "path.failed":
             self.failures.append((name, str(data.get("reason", "")), str(data.get("detail", ""))))
         elif kind == "conflict.recorded":

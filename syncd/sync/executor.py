@@ -18,6 +18,7 @@ from syncd.core.action import (
     Done,
     Failed,
     Level,
+    MakeDirectory,
     Move,
     Put,
     RemoveDirectory,
@@ -217,14 +218,13 @@ class Executor:
                     pending.put(db, path, action.side, result.reason, result.detail, now_ns)
             elif isinstance(result, Stale) and result.kept is not None:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
-            elif isinstance(result, Done) and (record := self._record_of(result, now_ns)) is not None:
+            elif isinstance(result, Done) and (record := self._record_of(action, result, now_ns)) is not None:
                 conflicts.put(db, record)
 
-    def _record_of(self, done: Done, now_ns: int) -> ConflictRecord | None:
+    def _record_of(self, action: Action, done: Done, now_ns: int) -> ConflictRecord | None:
         """The conflict that this action settled (the rename or the put at the conflict's own path), or the
         report of an edit that beat a deletion."""
-        action = done.action
-        if not isinstance(action, Put | Move):
+        if not (self._drafts or self._reports) or not isinstance(action, Put | Move):
             return None
         draft = self._drafts.get(action.path)
         if draft is None and action.path in self._reports and isinstance(action, Put):
@@ -247,8 +247,8 @@ class Executor:
                     tally.moved += [action.path, action.to]
                 elif isinstance(action, SetMode):
                     tally.half_done.append(action.path)
-                publish(f"{noun(action)}.{verb(action)}", action.path, side=action.side.word)
-                record = self._record_of(result, 0)
+                publish(event_of(action), action.path, side=action.side.word)
+                record = self._record_of(action, result, 0)
                 if record is not None:
                     kind = "path.reported" if record.kind is Reason.EDIT_BEATS_DELETE else "conflict.recorded"
                     publish(kind, record.path, id=record.id, reason=record.kind.value)
@@ -271,13 +271,18 @@ def concerns_rules(action: Action) -> bool:
     if isinstance(action, Move):
         is_rules = paths.IGNORE_FILE in (paths.name(action.path), paths.name(action.to))
         return is_rules or action.expect.kind is Kind.DIRECTORY
-    return isinstance(action, Put | Delete) and paths.name(action.path) == paths.IGNORE_FILE
+    return action.path.endswith(paths.IGNORE_FILE) and isinstance(action, Put | Delete)
 
 
 def wanted_hints(actions: Sequence[Action]) -> list[tuple[Side, bytes]]:
     """Every (side, path) whose stat hint an action or its content needs."""
-    wanted = [(action.side, action.path) for action in actions]
-    wanted += [(action.side.other, action.origin) for action in actions if isinstance(action, Put)]
+    wanted = []
+    for action in actions:
+        if type(action) is Put:
+            wanted.append((action.side.other, action.origin))
+            if action.expect is None:
+                continue
+        wanted.append((action.side, action.path))
     return wanted
 
 
@@ -312,26 +317,19 @@ def reported(put: Put, reason: Reason, now_ns: int) -> ConflictRecord:
     )
 
 
-def noun(action: Action) -> str:
-    """What an event is about."""
+def event_of(action: Action) -> str:
+    """What followers hear: what it is about, and what was done to it."""
     if isinstance(action, Put):
-        return "link" if action.entry.kind is Kind.SYMLINK else "file"
+        return "link.put" if action.entry.kind is Kind.SYMLINK else "file.put"
     expect = getattr(action, "expect", None)
-    if expect is None or expect.kind is Kind.DIRECTORY:
-        return "directory"
-    return "file"
+    is_directory = expect is None or expect.kind is Kind.DIRECTORY
+    return f"{'directory' if is_directory else 'file'}.{_VERBS[type(action)]}"
 
 
-VERBS = {
-    "MakeDirectory": "made",
-    "Put": "put",
-    "Move": "moved",
-    "Delete": "deleted",
-    "RemoveDirectory": "removed",
-    "SetMode": "mode_set",
+_VERBS: dict[type, str] = {
+    MakeDirectory: "made",
+    Move: "moved",
+    Delete: "deleted",
+    RemoveDirectory: "removed",
+    SetMode: "mode_set",
 }
-
-
-def verb(action: Action) -> str:
-    """What was done, in the past tense."""
-    return VERBS[type(action).__name__]
