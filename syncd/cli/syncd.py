@@ -233,7 +233,6 @@ def _once(config: "PairConfig", state_dir: Path, out: Output, options: dict[str,
     from syncd.cli.sync_report import Narrator, report
     from syncd.daemon.oneshot import sync_once
 
-    _quiet_logging(out)
     narrator = Narrator(out, is_verbose=options["verbose"])
 
     async def work() -> "Outcome":
@@ -269,8 +268,6 @@ def _unwrapped(work: Any) -> Any:
 def _rehearse(config: "PairConfig", state_dir: Path, out: Output, *, approves: bool) -> int:
     from syncd.cli.sync_report import report_rehearsal
     from syncd.daemon.oneshot import rehearse
-
-    _quiet_logging(out)
 
     async def work() -> "Rehearsed":
         return await rehearse(config, state_dir, approves_holds=approves)

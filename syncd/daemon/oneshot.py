@@ -12,8 +12,8 @@ from syncd.core.action import Action
 from syncd.core.error import NeedsUser, SyncdError
 from syncd.core.guard import Hold
 from syncd.core.reason import Reason
-from syncd.daemon.build import PairState, SystemClock, new_id, open_cycle, settings_of, trees_of
 from syncd.daemon.config import PairConfig
+from syncd.daemon.engine import PairState, SystemClock, new_id, open_cycle, settings_of, trees_of
 from syncd.daemon.overview import Overview, overview
 from syncd.daemon.review import review
 from syncd.index.database import Database

@@ -1,6 +1,7 @@
 """From the daemon's own values to what travels over the control socket. No decisions, no I/O."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from syncd.control import model as m
 from syncd.control.model.common import side_name
@@ -10,14 +11,17 @@ from syncd.core.entry import Kind, Side
 from syncd.core.guard import Hold
 from syncd.core.plan import Destructive
 from syncd.core.reason import Reason
-from syncd.daemon.config import PairConfig
-from syncd.daemon.log_ring import LogRing
-from syncd.daemon.overview import Overview
-from syncd.daemon.pair import Pair
-from syncd.daemon.supervisor import Supervised
 from syncd.index.history import HistoryRow
 from syncd.index.pending import NOTES, PendingRow
 from syncd.sync.explain import Explained
+
+if TYPE_CHECKING:
+    # A single run uses some of these words, and needs no supervisor for them.
+    from syncd.daemon.config import PairConfig
+    from syncd.daemon.log_ring import LogRing
+    from syncd.daemon.overview import Overview
+    from syncd.daemon.pair import Pair
+    from syncd.daemon.supervisor import Supervised
 
 VERBS: Mapping[type, str] = {
     MakeDirectory: "mkdir",
@@ -29,7 +33,7 @@ VERBS: Mapping[type, str] = {
 }
 
 
-def pair_brief(one: Supervised) -> m.PairBrief:
+def pair_brief(one: "Supervised") -> m.PairBrief:
     config = one.config
     return m.PairBrief(
         name=config.name,
@@ -40,7 +44,7 @@ def pair_brief(one: Supervised) -> m.PairBrief:
     )
 
 
-def pair_status(one: Supervised, now_ns: int) -> m.PairStatus:
+def pair_status(one: "Supervised", now_ns: int) -> m.PairStatus:
     """One pair's line of `status`, from memory."""
     config, pair = one.config, one.pair
     seen = pair.overview if pair is not None else Overview()
@@ -64,15 +68,15 @@ def pair_status(one: Supervised, now_ns: int) -> m.PairStatus:
     )
 
 
-def next_attempt_of(pair: Pair | None) -> m.Stamp | None:
+def next_attempt_of(pair: "Pair | None") -> m.Stamp | None:
     return None if pair is None or pair.next_attempt_ns is None else m.stamp(pair.next_attempt_ns)
 
 
-def side_count(seen: Overview, side: Side) -> m.SideCount:
+def side_count(seen: "Overview", side: Side) -> m.SideCount:
     return m.SideCount(files=seen.files.get(side, 0), bytes=seen.bytes.get(side, 0))
 
 
-def lag_s(pair: Pair | None, now_ns: int) -> float:
+def lag_s(pair: "Pair | None", now_ns: int) -> float:
     """The age of the oldest change that is not on the other side yet, 0 without any."""
     if pair is None:
         return 0.0
@@ -80,7 +84,7 @@ def lag_s(pair: Pair | None, now_ns: int) -> float:
     return round(max(0.0, (now_ns - min(since)) / 1e9), 3) if since else 0.0
 
 
-def pending_of(pair: Pair | None) -> m.Pending:
+def pending_of(pair: "Pair | None") -> m.Pending:
     """What a running plan has left, and what waits to settle or to be retried."""
     if pair is None:
         return m.Pending(files=0, bytes=0)
@@ -90,7 +94,7 @@ def pending_of(pair: Pair | None) -> m.Pending:
     return m.Pending(files=left + pair.settling + pair.overview.waiting, bytes=size)
 
 
-def progress_of(pair: Pair | None) -> m.Progress | None:
+def progress_of(pair: "Pair | None") -> m.Progress | None:
     if pair is None or not pair.cycle.progress.phase:
         return None
     progress = pair.cycle.progress
@@ -103,7 +107,7 @@ def progress_of(pair: Pair | None) -> m.Progress | None:
     )
 
 
-def watcher_of(pair: Pair | None) -> m.WatcherInfo:
+def watcher_of(pair: "Pair | None") -> m.WatcherInfo:
     """Both watchers in one line: the weaker kind, alive only if both are."""
     watchers = [] if pair is None else list(pair.watchers.values())
     if not watchers:
@@ -117,7 +121,7 @@ def watcher_of(pair: Pair | None) -> m.WatcherInfo:
     )
 
 
-def hold_of(one: Supervised) -> m.HoldView | None:
+def hold_of(one: "Supervised") -> m.HoldView | None:
     """Why the pair is held or waits, and the way out."""
     pair = one.pair
     trouble = one.trouble if pair is None else pair.trouble
@@ -138,7 +142,7 @@ def hold_view(reason: Reason, detail: str, plan_id: str | None) -> m.HoldView:
     )
 
 
-def root_info(pair: Pair, side: Side, config: PairConfig) -> m.RootInfo:
+def root_info(pair: "Pair", side: Side, config: "PairConfig") -> m.RootInfo:
     """One root as it was probed, with what its watcher has to say."""
     found = pair.cycle.trees[side].capabilities
     watcher = pair.watchers[side]
@@ -164,7 +168,7 @@ def root_info(pair: Pair, side: Side, config: PairConfig) -> m.RootInfo:
     )
 
 
-def settings_of(config: PairConfig, value_of: Mapping[str, object]) -> tuple[m.Setting, ...]:
+def settings_of(config: "PairConfig", value_of: Mapping[str, object]) -> tuple[m.Setting, ...]:
     """Effective settings with the place that each comes from."""
     return tuple(
         m.Setting(key=key, value=value, origin=config.origins.get(key, "default"))
@@ -270,7 +274,7 @@ def history_entry(name: str, row: HistoryRow) -> m.HistoryEntry:
     )
 
 
-def log_page(ring: LogRing, params: m.LogTailParams) -> m.LogPage:
+def log_page(ring: "LogRing", params: m.LogTailParams) -> m.LogPage:
     records = ring.tail(params.limit, level=params.level, pair=params.pair, after=params.after)
     lines = tuple(
         m.LogLine(

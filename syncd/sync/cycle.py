@@ -123,7 +123,7 @@ class Cycle:
         seen: dict[Side, Observation] = {}
         for _ in range(QUIET_ROUNDS):
             await self.check_roots()
-            seen = {side: await self._observe(side, (), (b"",)) for side in BOTH}
+            seen = await self._observe_both()
             if not any(one.ignore_files for one in seen.values()):
                 break
             if not await self._reload_ignore_rules():
@@ -132,6 +132,18 @@ class Cycle:
         if self._opened.rules_changed:
             await self._forget_unequal()
         await self._keeper.leftovers.look_at_all()
+        return seen
+
+    async def _observe_both(self) -> dict[Side, Observation]:
+        """Both trees at once: each is walked by a process of its own, and they share no rows."""
+        seen: dict[Side, Observation] = {}
+
+        async def observe(side: Side) -> None:
+            seen[side] = await self._observe(side, (), (b"",))
+
+        async with task_group() as tasks:
+            for side in BOTH:
+                tasks.start_soon(observe, side)
         return seen
 
     async def observe(

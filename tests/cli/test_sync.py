@@ -23,8 +23,8 @@ from syncd.cli.syncctl.app import Exit, run
 from syncd.cli.syncd import EX_CONFIG, cli
 from syncd.daemon import logging as daemon_logging
 from syncd.daemon.app import DaemonLock
-from syncd.daemon.build import PairState
 from syncd.daemon.config import adhoc_pair
+from syncd.daemon.engine import PairState
 from syncd.sync.settings import Progress
 from tests.cli.conftest import Result
 from tests.daemon.desk import OLD_NS, contents

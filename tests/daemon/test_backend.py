@@ -141,7 +141,7 @@ async def test_a_replaced_root_is_adopted_by_a_person(tmp_path: Path) -> None:
 
 
 async def test_a_pair_whose_state_is_in_use_says_so(tmp_path: Path) -> None:
-    from syncd.daemon.build import PairState
+    from syncd.daemon.engine import PairState
 
     with PairState(tmp_path / "state", "p"):
         async with daemon(tmp_path) as life:

@@ -5,8 +5,8 @@ from pathlib import Path
 from syncd.core.guard import Brake
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
-from syncd.daemon.build import settings_of
 from syncd.daemon.config_model import MaxDelete
+from syncd.daemon.engine import settings_of
 from tests.daemon.desk import Desk, contents
 
 

@@ -18,7 +18,7 @@ from syncd.tree.local.helper import Helper, read_frame, streams, write_frame
 from syncd.tree.local.scan import Rest, Walk
 from syncd.tree.port import Listing
 
-HAND_OVER = 20_000
+HAND_OVER = 5_000
 """Entries after which a process pays: it costs about as much to start as to list so many."""
 
 _PIPE_BYTES = 1 << 20
