@@ -11,6 +11,7 @@ from syncd.core.entry import Kind, Side
 from syncd.core.guard import Hold
 from syncd.core.plan import Destructive
 from syncd.core.reason import Reason
+from syncd.daemon.overview import Overview
 from syncd.index.history import HistoryRow
 from syncd.index.pending import NOTES, PendingRow
 from syncd.sync.explain import Explained
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     # A single run uses some of these words, and needs no supervisor for them.
     from syncd.daemon.config import PairConfig
     from syncd.daemon.log_ring import LogRing
-    from syncd.daemon.overview import Overview
     from syncd.daemon.pair import Pair
     from syncd.daemon.supervisor import Supervised
 
