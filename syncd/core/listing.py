@@ -195,7 +195,9 @@ def _child(name: bytes, rows: bytes, index: int) -> Child:
 
 def clamp_ns(stamp_ns: int) -> int:
     """A time stamp that a record and the index can hold: years 1677 to 2262. File systems can do more."""
-    return max(-_INT64_MAX, min(_INT64_MAX, stamp_ns))
+    if -_INT64_MAX <= stamp_ns <= _INT64_MAX:
+        return stamp_ns
+    return _INT64_MAX if stamp_ns > 0 else -_INT64_MAX
 
 
 def _assemble(names: list[bytes], rows: list[bytes]) -> bytes:

@@ -120,7 +120,7 @@ class _Run:
             if self._is_halted or self._batch.stop():
                 break
             action = step.action
-            if not isinstance(action, Put):
+            if type(action) is not Put:
                 continue
             if is_reserved(action.path):
                 self._results[index] = Failed(action, Reason.RESERVED_NAME, "syncd's own name")
@@ -137,13 +137,19 @@ class _Run:
 
     def place(self) -> None:
         """Put in place what is staged and do the other steps, in order; bring the names to the device."""
-        for index, step in enumerate(self._batch.steps):
-            if isinstance(step.action, Move) and step.action.parked and not self._is_over():
+        steps = self._batch.steps
+        leaving = {
+            index: step
+            for index, step in enumerate(steps)
+            if type(step.action) is Move and step.action.parked
+        }
+        for index, step in leaving.items():
+            if not self._is_over():
                 self._guarded(index, step, self._leave)
-        for index, step in enumerate(self._batch.steps):
+        for index, step in enumerate(steps):
             if self._is_over():
                 break
-            if index not in self._results and not (isinstance(step.action, Move) and step.action.parked):
+            if index not in self._results and index not in leaving:
                 self._guarded(index, step, self._do)
         for index, action, parked in self._parked:
             arrive = partial(self._arrive, action, parked)
@@ -186,6 +192,8 @@ class _Run:
         is_weak = not self._site.capabilities.has_exchange
         for index, step in enumerate(self._batch.steps):
             action = step.action
+            if type(action) is Put and action.expect is None:
+                continue
             if index in self._results:
                 continue
             if isinstance(action, Put) and action.expect is not None and index in self._staged:

@@ -7,6 +7,7 @@ undone at once. Where the rename flags are missing, a target leaves first and th
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -198,13 +199,12 @@ class Placer:
             now = sc.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             return _smudged(expected)
-        if now.st_ino == expected.st_ino and kind_of(now.st_mode) is Kind.DIRECTORY:
+        is_it = now.st_ino == expected.st_ino
+        if is_it and _is_directory(now):
             return hint_of(now)
-        if (now.st_ino, now.st_size, now.st_mtime_ns) == (
-            expected.st_ino,
-            expected.st_size,
-            expected.st_mtime_ns,
-        ) and now.st_mtime_ns < sc.coarse_now_ns() - self._slack_ns:
+        stamp = now.st_mtime_ns
+        is_it = is_it and now.st_size == expected.st_size and stamp == expected.st_mtime_ns
+        if is_it and stamp < sc.coarse_now_ns() - self._slack_ns:
             return hint_of(now)
         return _smudged(expected)
 
@@ -265,7 +265,7 @@ class Placer:
 
 
 def _is_directory(found: os.stat_result) -> bool:
-    return kind_of(found.st_mode) is Kind.DIRECTORY
+    return stat.S_ISDIR(found.st_mode)
 
 
 def _smudged(found: os.stat_result) -> StatHint:

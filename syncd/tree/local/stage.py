@@ -26,6 +26,9 @@ from syncd.tree.local.names import Nameless, link_nameless, rename_free
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
+_FILE = Kind.FILE
+_IS_BEYOND = contextlib.suppress(OverflowError)
+"""A stamp that the system cannot hold: the file keeps the one that it has, and that is told."""
 _names = itertools.count(1)
 
 
@@ -115,12 +118,13 @@ class Stager:
     def put(self, step: Step) -> Staged:
         """Stage one put. Raises SyncdError or SourceError (its content), OSError (this tree), Stopped."""
         action, content = step.action, step.content
-        if not isinstance(action, Put) or action.entry.kind not in (Kind.FILE, Kind.SYMLINK):
-            raise PathProblem(Reason.BUG, "only files and links are put")
-        if content is None:
+        if type(action) is not Put or content is None:
             raise StaleError(Reason.CHANGING, "there is no content any more")
-        if action.entry.kind is Kind.SYMLINK:
-            return self._put_link(action, content)
+        kind = action.entry.kind
+        if kind is not _FILE:
+            if kind is Kind.SYMLINK:
+                return self._put_link(action, content)
+            raise PathProblem(Reason.BUG, "only files and links are put")
         source = content.open_blocking()
         try:
             return self._put_file(action, content, source)
@@ -166,7 +170,7 @@ class Stager:
             metadata.inherit(self._directories.get(parent), name, target)
         elif self._owner.is_active:
             self._give(action.path, source, target)
-        with contextlib.suppress(OverflowError):
+        with _IS_BEYOND:
             sc.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
         found = sc.fstat(target)
         if (found.st_mode ^ entry.mode) & 0o777:
@@ -224,10 +228,12 @@ class Stager:
     def _create(self, path: bytes, mode: int) -> tuple[bytes, int]:
         """A file to write, without a name where that can be, else with one (never empty)."""
         if self._nameless.is_possible:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 target = self._nameless.create(self._directories.get(path.rpartition(b"/")[0]), mode)
-                if target is not None:
-                    return b"", target
+            except FileNotFoundError:
+                target = None
+            if target is not None:
+                return b"", target
         while True:
             name = self._name()
             try:
