@@ -8,7 +8,7 @@ the device, and nothing is answered as done before the new names are.
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -32,15 +32,16 @@ from syncd.core.path import is_reserved
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
-from syncd.tree.local.copying import Stopped
+from syncd.tree.local.copying import SMALL, Stopped
 from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
 from syncd.tree.local.manifest import MoveRecord, Record, slot_record
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.place import Parked, Placer
 from syncd.tree.local.root import Root
 from syncd.tree.local.slots import Slots
+from syncd.tree.local.sources import Sources
 from syncd.tree.local.stage import Staged, Stager
-from syncd.tree.port import Batch, Capabilities, Step
+from syncd.tree.port import Batch, Capabilities, Content, Step
 
 FEW = 6
 """Up to so many files each is synced by itself; beyond, one syncfs costs less."""
@@ -76,6 +77,16 @@ def run(site: Site, batch: Batch) -> list[Result]:
             directories.close()
 
 
+def small_contents(steps: Sequence[Step]) -> Iterator[Content]:
+    """What is read at once. Of large files the system reads ahead by itself."""
+    for step in steps:
+        action = step.action
+        if type(action) is Put and step.content is not None:
+            entry = action.entry
+            if entry.kind is Kind.FILE and entry.size <= SMALL and not is_reserved(action.path):
+                yield step.content
+
+
 class _Run:
     def __init__(self, site: Site, batch: Batch, root: int, directories: Directories, slots: Slots) -> None:
         self._site = site
@@ -90,11 +101,12 @@ class _Run:
         self._is_halted = False
         puts = sum(isinstance(step.action, Put) for step in batch.steps)
         self._is_each_synced = puts <= FEW or not sc.has_syncfs()
-        control = site.root.control
+        self._sources = Sources(small_contents(batch.steps))
         self._stager = Stager(
-            control.stage,
+            site.root.control.stage,
             directories,
             site.owner,
+            self._sources,
             stop=batch.stop,
             progress=batch.progress,
             has_reflink=site.capabilities.has_reflink,
@@ -162,6 +174,7 @@ class _Run:
 
     def discard(self) -> None:
         """Throw away what was staged and not put in place."""
+        self._sources.close()
         for staged in self._staged.values():
             staged.discard()
 

@@ -23,6 +23,7 @@ from syncd.tree.local.copying import SMALL, copy_large, copy_small
 from syncd.tree.local.errors import SourceError
 from syncd.tree.local.manifest import Ours
 from syncd.tree.local.names import Nameless, link_nameless, rename_free
+from syncd.tree.local.sources import Sources
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
@@ -98,6 +99,7 @@ class Stager:
         stage: int,
         directories: Directories,
         owner: metadata.Owner,
+        sources: Sources,
         *,
         stop: Callable[[], bool],
         progress: Callable[[int], None],
@@ -107,6 +109,7 @@ class Stager:
         self._stage = stage
         self._directories = directories
         self._owner = owner
+        self._sources = sources
         self._stop = stop
         self._progress = progress
         self._has_reflink = has_reflink
@@ -125,7 +128,8 @@ class Stager:
             if kind is Kind.SYMLINK:
                 return self._put_link(action, content)
             raise PathProblem(Reason.BUG, "only files and links are put")
-        source = content.open_blocking()
+        is_small = action.entry.size <= SMALL
+        source = self._sources.take(content) if is_small else content.open_blocking()
         try:
             return self._put_file(action, content, source)
         finally:

@@ -5,6 +5,7 @@ are the functions of `os`, named here so that a fault can be injected for this r
 on a descriptor, or on a name beneath one; none takes a path of the user's. Errors are OSError.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -78,6 +79,7 @@ _rename_flags = _function("renameat2" if IS_LINUX else "renameatx_np", *_AT, cty
 _linkat = _function("linkat", *_AT, ctypes.c_int)
 _syncfs = _function("syncfs", ctypes.c_int)
 _fstatfs = _function("fstatfs", ctypes.c_int, ctypes.c_void_p)
+_advise = getattr(os, "posix_fadvise", None)
 _NOREPLACE, _EXCHANGE = (1, 2) if IS_LINUX else (4, 2)  # macOS: RENAME_EXCL, RENAME_SWAP
 _hows: dict[tuple[int, int], tuple[_How, Any]] = {}
 
@@ -146,6 +148,13 @@ def link_descriptor(descriptor: int, directory: int, name: bytes, *, by_proc: bo
         source, at, flag = b"", descriptor, _AT_EMPTY_PATH
     if _linkat(at, source, directory, name, flag):
         _check(-1)
+
+
+def will_read(descriptor: int) -> None:
+    """The whole file is about to be read: begin to bring it in. Only advice, where there is such advice."""
+    if _advise is not None:
+        with contextlib.suppress(OSError):
+            _advise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def has_syncfs() -> bool:
