@@ -39,6 +39,8 @@ from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
 MAX_STEPS = 256
+MAX_PUTS = 1024
+"""Files of one batch, where they go quickly: a sync of the file system is paid by all of them."""
 MAX_BATCH_BYTES = 16 << 20
 TARGET_BATCH_S = 0.4
 """Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
@@ -81,7 +83,7 @@ class Executor:
         self._world = world
         self._progress = progress
         self._limiter = anyio.CapacityLimiter(max(1, settings.workers))
-        self._steps = 64
+        self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
         self._reports: dict[bytes, Reason] = {}
 
@@ -174,7 +176,8 @@ class Executor:
         hints = await self._database.read(records.hints, wanted_hints(actions))
         steps = tuple(self._step(action, hints) for action in actions)
         began = self._world.clock.monotonic_ns()
-        batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied)
+        to_come = max(0, self._progress.total - self._progress.done - len(steps))
+        batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied, to_come=to_come)
         with anyio.CancelScope(shield=True):
             await self._database.note(intents.note, batch_id, steps)
             try:
@@ -202,7 +205,7 @@ class Executor:
         if steps < self._steps // 2:
             return
         per_step_s = took_ns / 1e9 / steps
-        self._steps = max(16, min(MAX_STEPS * 2, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
+        self._steps = max(16, min(MAX_PUTS, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
 
     def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
         """Index, base, history, issues and conflict records of a batch, in one transaction."""

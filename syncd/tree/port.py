@@ -94,13 +94,15 @@ class Batch(msgspec.Struct, frozen=True):
     """Steps of one level on one side, applied in order, made durable together.
 
     `batch_id` names the trash folder. `stop` is polled between steps from the worker thread: once true,
-    the steps that have not begun are left out of the results (pause, shutdown).
+    the steps that have not begun are left out of the results (pause, shutdown). `to_come` is about how many
+    steps of the plan come after this batch, for trees that prepare for many.
     """
 
     batch_id: str
     steps: tuple[Step, ...]
     stop: Callable[[], bool]
     progress: Callable[[int], None] = lambda _: None
+    to_come: int = 0
 
 
 class RootProblem(msgspec.Struct, frozen=True):

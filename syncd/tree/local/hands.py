@@ -1,6 +1,6 @@
 """Many small files are put in place by processes of their own, so that a first copy uses more than one core.
 
-Once a tree has been given many files, batches of small ones go to child processes (`python -m
+Where a tree is given many files, batches of small ones go to child processes (`python -m
 syncd.tree.local.hands` is one), which apply them exactly as a thread would (`apply.run`). A child ends with
 its parent. While it works it holds a shared lock on the staging directory, so that a daemon that starts
 anew does not clean up beneath it. A child that dies leaves its batch unknown: all of it is looked at again.
@@ -27,7 +27,7 @@ from syncd.tree.local.root import Place, Root
 from syncd.tree.port import Batch, Capabilities, Step
 
 AFTER = 3000
-"""Files after which processes pay: starting one costs about as much as putting so many."""
+"""Files from which on processes pay: starting one costs about as much as putting so many."""
 CHILDREN = 2
 LEAST_STEPS = 16
 LARGEST_FILE = 1 << 20
@@ -91,7 +91,7 @@ class Hands:
     def apply(self, site: Site, batch: Batch, owner: str) -> Sequence[Result]:
         """Apply a batch here or in a process."""
         self._given += len(batch.steps)
-        if self._given < AFTER or self._has_failed:
+        if self._given + batch.to_come < AFTER or self._has_failed:
             return apply.run(site, batch)
         orders, reader = orders_of(batch)
         place = None if reader is None else reader.place
