@@ -45,6 +45,11 @@ class Hold(msgspec.Struct, frozen=True):
     plan_id: str
     destructive: tuple[Destructive, ...]
 
+    @property
+    def has_overwrites(self) -> bool:
+        """Does it keep files from being overwritten, and not only from being removed?"""
+        return any(item.is_overwrite for item in self.destructive)
+
 
 class _Losses(msgspec.Struct, frozen=True):
     """What the plan takes from one side and puts there new, in files that users see."""
@@ -120,21 +125,21 @@ def _judge(
     return None, detail
 
 
-def without_destructive(plan: Plan, hold: Hold | None = None) -> Plan:
-    """What may go on while `hold` keeps the rest (None: while nothing may be destroyed).
+def without_destructive(plan: Plan, held: Sequence[Destructive]) -> Plan:
+    """What may go on while `held` waits.
 
     Actions fall out with the ones that they need: what is put where a held removal makes room, and beneath
     it; the removal of a directory above something that is kept. What falls out is left, BLOCKED.
     """
-    held = _held_actions(plan, hold)
-    if not held:
+    waiting = _held_actions(plan, held)
+    if not waiting:
         return plan
-    spots = {(action.side, action.path) for action in held}
+    spots = {(action.side, action.path) for action in waiting}
     above = {(side, directory) for side, path in spots for directory in ancestors(path)}
     kept, blocked = [], set()
     for item in plan.actions:
         action = item[1]
-        if action in held or _needs_removal(action, spots, above):
+        if action in waiting or _needs_removal(action, spots, above):
             blocked.add(action.path)
         else:
             kept.append(item)
@@ -142,9 +147,8 @@ def without_destructive(plan: Plan, hold: Hold | None = None) -> Plan:
     return msgspec.structs.replace(plan, actions=tuple(kept), left=left)
 
 
-def _held_actions(plan: Plan, hold: Hold | None) -> set[Action]:
-    listed = set(destructive(plan) if hold is None else hold.destructive)
-    spots = {(item.side, item.path, item.is_overwrite) for item in listed}
+def _held_actions(plan: Plan, held: Sequence[Destructive]) -> set[Action]:
+    spots = {(item.side, item.path, item.is_overwrite) for item in held}
     return {
         action
         for _, action in plan.actions

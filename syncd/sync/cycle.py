@@ -69,7 +69,7 @@ class Cycle:
         self._observers = {side: Observer(database, trees[side], side) for side in BOTH}
         self._gatherer = Gatherer(database, trees, world, self.progress)
         self._executor = Executor(database, trees, world, settings, self.progress)
-        self._gate = Gate(settings, database, world)
+        self._gate = Gate(settings, database, trees, world)
         self._keeper = Keeper(settings, database, trees, world)
         self._ignoring = IgnoreRules(settings, database, trees)
         self._opened = Opened()
@@ -329,12 +329,11 @@ class Cycle:
         The first round sees everything that is held. What a later one would destroy while there is a hold
         is put to it unjudged, and judged with the rest in the next cycle.
         """
-        if report.hold is not None and destructive(plan):
-            late = tuple(destructive(plan))
-            await self.database.write(bookkeeping.hold_late, late, report.hold.reason, now_ns)
-            return without_destructive(plan)
         if report.rounds > 1 and report.hold is not None:
-            return plan
+            late = destructive(plan, with_overwrites=report.hold.has_overwrites)
+            if late:
+                await self.database.write(bookkeeping.hold_late, late, report.hold.reason, now_ns)
+            return without_destructive(plan, late)
         allowed, hold = await self._gate.review(
             plan, is_first_sync=self._opened.is_first_sync, is_state_lost=self._opened.is_state_lost
         )

@@ -54,7 +54,7 @@ class Decider:
         return hold
 
     async def revert(self, plan_id: str) -> Hold:
-        """Put what was deleted back from the other side, instead of deleting there too."""
+        """Put what was deleted or overwritten back from the other side, instead of doing the same there."""
         hold = self._held(plan_id)
         await self._cycle.check_roots()
         for side in BOTH:
@@ -62,6 +62,8 @@ class Decider:
             states = await self._cycle.database.read(triples.load, [item.path for item in items])
             lost = [state.path for state in states if state.at(side.other) is None]
             await self._put_back(side.other, sorted(lost))
+            changed = [item.path for item in hold.destructive if item.side is side and item.is_overwrite]
+            await self._put_back(side.other, sorted(changed))
         return hold
 
     async def _put_back(self, side: Side, lost: Sequence[bytes]) -> None:
@@ -77,7 +79,7 @@ class Decider:
                 if entry.kind is Kind.DIRECTORY:
                     actions.append(MakeDirectory(side, state.path, entry))
                 else:
-                    actions.append(Put(side, state.path, entry, None, state.path))
+                    actions.append(Put(side, state.path, entry, state.at(side), state.path))
             await self._edit(side, actions, chunk)
 
     def _held(self, plan_id: str) -> Hold:

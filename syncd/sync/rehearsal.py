@@ -84,6 +84,9 @@ class Rehearsal:
     async def read_file(self, path: bytes, limit: int) -> bytes | None:
         return await self._tree.read_file(self._real(path), limit)
 
+    async def sample(self, paths: Sequence[bytes], size: int) -> Sequence[bytes]:
+        return await self._tree.sample([self._real(path) for path in paths], size)
+
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> Content:
         return self._tree.content(path, entry, hint)
 

@@ -151,6 +151,9 @@ class Tree(Protocol):
     async def read_file(self, path: bytes, limit: int) -> bytes | None:
         """A small file whole (ignore rules), None when absent. Raises PathProblem past `limit`."""
 
+    async def sample(self, paths: Sequence[bytes], size: int) -> Sequence[bytes]:
+        """The first `size` bytes of each file; nothing of what cannot be read."""
+
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> Content:
         """The content of `path`, to be put at the other tree."""
 

@@ -251,7 +251,7 @@ def test_a_mirror_whose_state_was_lost_destroys_nothing_unapproved() -> None:
         (b"differs", True),
         (b"extra", False),
     ]
-    meanwhile = without_destructive(model.plan(held), hold)
+    meanwhile = without_destructive(model.plan(held), hold.destructive)
     assert tell(meanwhile) == ["PUT put D new"]
     assert meanwhile.left == ((b"differs", Reason.BLOCKED), (b"extra", Reason.BLOCKED))
     approved = frozenset(map(digest_of, hold.destructive))
@@ -296,7 +296,7 @@ def test_a_hold_lists_only_what_is_not_approved() -> None:
     assert second is not None
     assert [item.path for item in second.destructive] == delete_more
     assert second.plan_id != first.plan_id
-    meanwhile = without_destructive(model.plan(rules()), second)
+    meanwhile = without_destructive(model.plan(rules()), second.destructive)
     assert len(meanwhile.actions) == 40
 
 
@@ -328,7 +328,7 @@ def test_everything_else_goes_on_while_a_plan_is_held() -> None:
     model.write(Side.DESTINATION, b"f0035", file("edited there"))
     hold = review(model)
     assert hold is not None
-    plan = without_destructive(model.plan(rules()), hold)
+    plan = without_destructive(model.plan(rules()), hold.destructive)
     assert tell(plan) == ["PUT put D new", "PUT replace S f0035"]
     assert [path for path, _ in plan.left] == [b"f%04d" % number for number in range(30)]
 
@@ -353,27 +353,28 @@ def test_what_needs_a_held_removal_waits_with_it() -> None:
         {"n": file("n"), "t": D, "t/u": directory(0o500), "t/u/v": file("v"), "z": file("zz")},
     )
     assert len(plan.actions) == 12
-    assert tell(without_destructive(plan)) == ["PUT replace D z"]
-    assert {path for path, reason in without_destructive(plan).left if reason is Reason.BLOCKED} == {
-        *(b"n", b"n/f", b"t", b"t/u", b"t/u/v", b"d", b"d/e", b"d/e/x")
-    }
+    assert tell(without_destructive(plan, destructive(plan))) == ["PUT replace D z"]
+    assert {
+        path for path, reason in without_destructive(plan, destructive(plan)).left if reason is Reason.BLOCKED
+    } == {*(b"n", b"n/f", b"t", b"t/u", b"t/u/v", b"d", b"d/e", b"d/e/x")}
 
 
 def test_a_directory_above_a_held_deletion_stays_even_if_its_removal_is_approved() -> None:
     plan = plan_from({"d": D, "d/x": file("x"), "d/y": file("y")}, {})
     held = [item for item in destructive(plan) if item.path == b"d/x"]
     hold = Hold(Reason.MASS_DELETE, "", plan_id(held), tuple(held))
-    assert tell(without_destructive(plan, hold)) == ["DELETE delete D d/y"]
+    assert tell(without_destructive(plan, hold.destructive)) == ["DELETE delete D d/y"]
 
 
 def test_a_plan_without_deletions_goes_on_whole() -> None:
     plan = plan_from({"a": file("a")}, {"a": file("aa")})
-    assert without_destructive(plan) is plan
+    assert without_destructive(plan, destructive(plan)) is plan
 
 
 def test_a_held_plan_leaves_both_trees_whole() -> None:
     model = delete(shared(50), 50)
     before = model.view(Side.DESTINATION)
     hold = review(model)
-    model.apply(without_destructive(model.plan(rules()), hold))
+    assert hold is not None
+    model.apply(without_destructive(model.plan(rules()), hold.destructive))
     assert model.view(Side.DESTINATION) == before

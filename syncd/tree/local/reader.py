@@ -136,6 +136,20 @@ class Reader:
             raise PathProblem(Reason.BAD_REQUEST, f"{escape(path)} is larger than {limit} bytes")
         return bytes(data)
 
+    def read_beginning(self, path: bytes, size: int) -> bytes:
+        """The first bytes of a file; nothing where it cannot be read."""
+        try:
+            descriptor = self.open_file(path)
+        except OSError:
+            return b""
+        try:
+            is_file = stat.S_ISREG(sc.fstat(descriptor).st_mode)
+            return sc.read(descriptor, size) if is_file else b""
+        except OSError:
+            return b""
+        finally:
+            sc.close(descriptor)
+
     def _directory(self, path: bytes) -> int:
         """A shared descriptor, valid under the lock."""
         if self._directories is not None and self._generation == self._root.generation:

@@ -110,6 +110,9 @@ class LocalTree:
     async def read_file(self, path: bytes, limit: int) -> bytes | None:
         return await self._run(lambda: self._reader.read_small(path, limit))
 
+    async def sample(self, paths: Sequence[bytes], size: int) -> Sequence[bytes]:
+        return await self._run(lambda: [self._reader.read_beginning(path, size) for path in paths])
+
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> LocalContent:
         return LocalContent(self._reader, path, entry, hint)
 
