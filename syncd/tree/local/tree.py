@@ -200,7 +200,8 @@ class LocalTree:
     def _open_written(self, root: int, adopt: bool) -> RootIdentity:
         marker = identity.read_marker(root)
         if marker is not None and not adopt and marker.claim.excludes(self._claim):
-            raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {marker.pair!r}")
+            where = f" of the state in {marker.state_dir}" if marker.state_dir else ""
+            raise NeedsUser(Reason.FOREIGN_MARKER, f"the marker names the pair {marker.pair!r}{where}")
         control = self._root.control
         if marker is None or marker.claim != self._claim:
             identity.write_marker(root, control.fd, self._claim)
