@@ -126,6 +126,10 @@ class Generation:
             # Before the word that all is in place: what changes after it must differ from this.
             for path in self._cover.polled:
                 await self._sign(path)
+            if self._beside:
+                # Directories that came between the survey and the watches are in neither.
+                self._has_storm = True
+                self._grow()
             task_status.started(is_in_place)
             tasks.start_soon(self._check)
             tasks.start_soon(self._extend)

@@ -13,6 +13,7 @@ from watchfiles._rust_notify import RustNotify
 
 from syncd.core.reason import Reason
 from syncd.watch import generation as generation_module
+from syncd.watch import local as local_module
 from syncd.watch import pump as pump_module
 from syncd.watch import translate as translate_module
 from syncd.watch.cover import survey_blocking
@@ -122,7 +123,6 @@ async def test_a_new_troubled_directory_beside_a_linked_one_refreshes(root: byte
     os.symlink(b".", root + b"-new/link")
     async with running(local(root)) as ear:
         os.rename(root + b"-new", os.path.join(root, b"new"))
-        await ear.wait_for(Rescan(b"new", Reason.ADDED))
         await ear.wait_for(LOST)
         write(root, b"new/d/f")
         await ear.wait_for(Dirty(b"new/d/f", is_gone=False))
@@ -212,6 +212,26 @@ async def test_cookie_tells_what_changed_in_polled_directories(root: bytes) -> N
             ear.events.clear()
             assert await watcher.cookie(PATIENCE_S)
             assert Rescan(b"odd", Reason.WATCH_UNSUPPORTED) in ear.events
+
+
+async def test_directories_that_come_while_watches_are_placed_are_watched(
+    root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside trouble nothing is recursive: what comes after the survey may come before the watches."""
+    os.mkdir(os.path.join(root, b"odd"))
+    write(root, b"odd/\xff")
+
+    def late(*args: Any) -> Any:
+        cover = survey_blocking(*args)
+        os.makedirs(os.path.join(root, b"late"), exist_ok=True)
+        return cover
+
+    monkeypatch.setattr(local_module, "survey_blocking", late)
+    async with running(local(root)) as ear:
+        await ear.wait_for(Rescan(b"late", Reason.ADDED))
+        ear.events.clear()
+        write(root, b"late/file")
+        await ear.wait_for(Dirty(b"late/file", is_gone=False))
 
 
 async def test_cookie_waits_for_the_watches_of_new_directories(
