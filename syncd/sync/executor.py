@@ -39,7 +39,7 @@ from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
 MAX_STEPS = 256
-MAX_PUTS = 1024
+MAX_PUTS = 512
 """Files of one batch, where they go quickly: a sync of the file system is paid by all of them."""
 MAX_BATCH_BYTES = 16 << 20
 TARGET_BATCH_S = 0.4
