@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from scripts import manual, reference
-from syncd.cli.syncctl import cli as syncctl
+from syncd.cli.syncctl.group import cli as syncctl
 from syncd.cli.syncd import cli as syncd
 from syncd.control.methods import discover
 from syncd.daemon.config import config_schema

@@ -12,7 +12,7 @@ import pytest
 from scripts.docs import PROGRAMS, REPOSITORY, generate
 from scripts.manual import EXIT_CODES
 from scripts.reference import walk_commands
-from syncd.cli.syncctl.app import Exit
+from syncd.cli.syncctl.exits import Exit
 from syncd.core.reason import Reason
 from syncd.daemon.config import load_config
 

@@ -1,8 +1,8 @@
 """What commands print: JSON envelopes, aligned tables, and the one place where text is made safe.
 
 Names, details and log lines come from files and other machines. `safe` lets nothing through that a
-terminal would act on or a reader could not see; every function here applies it. No rich, no anyio: this is
-on the path of `syncctl status`.
+terminal would act on or a reader could not see; every function here applies it. No rich, no anyio, and
+msgspec only where JSON is printed: this is on the path of `syncctl status`.
 """
 
 import os
@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
-
-import msgspec
 
 from syncd.core.units import format_duration, format_size
 
@@ -53,7 +51,13 @@ def _escape(found: re.Match[str]) -> str:
 
 def json_text(value: Any) -> str:
     """One line of JSON in which every character that is not printable is a `\\u` escape."""
-    text = msgspec.json.encode(value).decode()
+    import msgspec
+
+    return safe_json(msgspec.json.encode(value).decode())
+
+
+def safe_json(text: str) -> str:
+    """JSON text with every character that is not printable as a `\\u` escape."""
     if text.isprintable():
         return text
     return _UNSAFE.sub(_json_escape, text)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from syncd.cli.output import Output, plural, size
-from syncd.cli.syncctl.app import Exit
+from syncd.cli.syncctl.exits import Exit
 from syncd.core.action import Action, Move, Put
 from syncd.core.guard import Hold
 from syncd.core.path import escape

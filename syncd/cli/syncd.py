@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from syncd.cli.output import Output, plural
-from syncd.cli.syncctl.app import Exit, run
+from syncd.cli.syncctl.app import run
+from syncd.cli.syncctl.exits import Exit
 
 if TYPE_CHECKING:
     from syncd.daemon.config import PairConfig

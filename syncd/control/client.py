@@ -1,20 +1,22 @@
 """The control socket from the other end: a small blocking client for the command line.
 
-A plain socket and msgspec, so that `syncctl status` starts fast: no anyio, no event loop. Errors:
-`Unreachable` (nobody answers; it says what was tried), `NotPermitted`, `CallError` (the daemon's answer),
-`TimedOut`.
+A plain socket and the standard library's JSON, so that `syncctl status` starts fast: no anyio, no event
+loop, and msgspec with the control model only once an answer is to be typed. Errors: `Unreachable` (nobody
+answers; it says what was tried), `NotPermitted`, `CallError` (the daemon's answer), `TimedOut`.
 """
 
 import contextlib
+import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
+if TYPE_CHECKING:
+    import msgspec
 
-from syncd.control.model import Event, EventsSubscribeParams, Subscribed
+    from syncd.control.model import Event, EventsSubscribeParams, Subscribed
 
 T = TypeVar("T")
 
@@ -54,29 +56,6 @@ class CallError(ClientError):
         self.fix = fix
 
 
-class _ErrorData(msgspec.Struct):
-    reason: str = ""
-    fix: str = ""
-
-
-class _Error(msgspec.Struct):
-    code: int
-    message: str
-    data: _ErrorData | None = None
-
-
-class _Reply(msgspec.Struct):
-    id: str | int | float | None = None
-    result: msgspec.Raw = msgspec.Raw()
-    error: _Error | None = None
-    method: str = ""
-    params: msgspec.Raw = msgspec.Raw()
-
-
-_decode_reply = msgspec.json.Decoder(_Reply).decode
-_decode_event = msgspec.json.Decoder(Event).decode
-
-
 class Client:
     """One connection. Make it with `connect`; use it as a context manager."""
 
@@ -98,61 +77,52 @@ class Client:
     def call(
         self,
         method: str,
-        params: msgspec.Struct,
+        params: "msgspec.Struct",
         result: type[T],
         *,
         timeout_s: float | None = CALL_TIMEOUT_S,
     ) -> T:
         """Ask and wait for the answer. `timeout_s` None waits for ever."""
-        self._last_id += 1
-        line = msgspec.json.encode(
-            {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": _sent(params)}
-        )
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._send(line + b"\n", deadline)
-        while True:
-            reply = self._reply(self._line(deadline))
-            if reply.error is not None:
-                data = reply.error.data or _ErrorData()
-                if reply.id is None and data.reason == "not-allowed":
-                    raise NotPermitted(f"{self._path}: {reply.error.message}")
-                raise CallError(reply.error.code, reply.error.message, data.reason, data.fix)
-            if reply.id == self._last_id:
-                return self._convert(reply.result, result)
+        return _typed(self.ask(method, _sent(params), timeout_s=timeout_s), result)
 
-    def subscribe(self, params: EventsSubscribeParams) -> Subscribed:
+    def ask(self, method: str, params: Mapping[str, Any], *, timeout_s: float | None = CALL_TIMEOUT_S) -> Any:
+        """`call` with plain JSON values: nothing of the model is loaded."""
+        self._last_id += 1
+        line = json.dumps({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._send(line.encode() + b"\n", deadline)
+        while True:
+            reply = _reply(self._line(deadline))
+            if reply.get("error") is not None:
+                raise _refusal(reply, self._path)
+            if reply.get("id") == self._last_id:
+                return reply.get("result")
+
+    def subscribe(self, params: "EventsSubscribeParams") -> "Subscribed":
         """Begin to follow events; `next_event` or `events` gives them."""
+        from syncd.control.model import Subscribed
+
         return self.call("events.subscribe", params, Subscribed)
 
-    def next_event(self, timeout_s: float | None = None) -> Event | None:
+    def next_event(self, timeout_s: float | None = None) -> "Event | None":
         """The next event, None when none came in time. Raises Unreachable when the daemon is gone."""
+        from syncd.control.model import Event
+
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             try:
                 line = self._line(deadline)
             except TimedOut:
                 return None
-            reply = self._reply(line)
-            if reply.method == "event":
-                with contextlib.suppress(msgspec.DecodeError):
-                    return _decode_event(reply.params)
+            reply = _reply(line)
+            if reply.get("method") == "event":
+                with contextlib.suppress(CallError):
+                    return _typed(reply.get("params"), Event)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> "Iterator[Event]":
         """Events until the daemon closes the connection."""
         while (event := self.next_event()) is not None:
             yield event
-
-    def _convert(self, raw: msgspec.Raw, result: type[T]) -> T:
-        try:
-            return msgspec.json.decode(raw, type=result)
-        except msgspec.DecodeError as error:
-            raise CallError(0, f"an answer that this syncctl does not understand: {error}") from error
-
-    def _reply(self, line: bytes) -> _Reply:
-        try:
-            return _decode_reply(line)
-        except msgspec.DecodeError as error:
-            raise CallError(0, "what listens there does not speak syncd's protocol") from error
 
     def _gone(self) -> Unreachable:
         return Unreachable([f"{self._path} (the daemon closed the connection)"])
@@ -192,14 +162,50 @@ class Client:
         self._sock.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
 
 
-def _sent(params: msgspec.Struct) -> object:
+def _reply(line: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(line)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise CallError(0, "what listens there does not speak syncd's protocol")
+    return reply
+
+
+def _refusal(reply: Mapping[str, Any], path: str) -> ClientError:
+    """The error object of a reply as an exception."""
+    error = reply["error"]
+    match error:
+        case {"code": int(code), "message": str(message)}:
+            data = error.get("data")
+        case _:
+            return CallError(0, "what listens there does not speak syncd's protocol")
+    reason, fix = (
+        (str(data.get(key, "")) for key in ("reason", "fix")) if isinstance(data, dict) else ("", "")
+    )
+    if reply.get("id") is None and reason == "not-allowed":
+        return NotPermitted(f"{path}: {message}")
+    return CallError(code, message, reason, fix)
+
+
+def _typed(value: Any, result: type[T]) -> T:
+    import msgspec
+
+    try:
+        return msgspec.convert(value, result)
+    except msgspec.ValidationError as error:
+        raise CallError(0, f"an answer that this syncctl does not understand: {error}") from error
+
+
+def _sent(params: "msgspec.Struct") -> dict[str, Any]:
     """Fields at their default are not sent: an older daemon need not know them."""
-    defaults = type(params)
+    import msgspec
+
     fields = {}
-    for field in msgspec.structs.fields(defaults):
+    for field in msgspec.structs.fields(type(params)):
         value = getattr(params, field.name)
         if field.required or value != field.default:
-            fields[field.name] = value
+            fields[field.name] = msgspec.to_builtins(value)
     return fields
 
 

@@ -4,17 +4,15 @@ The environment comes in as an argument, so that nothing here depends on the pro
 only the standard library (and platformdirs on macOS): `syncctl` uses it at start.
 """
 
-import hashlib
 import os
 import pwd
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
 
-
-class DefaultPaths(msgspec.Struct, frozen=True):
+class DefaultPaths(NamedTuple):
     """The default places of one installation: the system's or one user's."""
 
     config: Path
@@ -84,6 +82,8 @@ def socket_candidates(env: Mapping[str, str], *, platform: str = sys.platform) -
 
 def roots_key(source: str, destination: str) -> str:
     """The state key of a pair that has no name: a digest of its canonical roots, never a valid pair name."""
+    import hashlib
+
     canonical = "\0".join(os.path.realpath(root) for root in (source, destination))
     return "@" + hashlib.sha256(os.fsencode(canonical)).hexdigest()[:32]
 

@@ -19,6 +19,7 @@ from tests.cli.schema_check import check
 
 COMMAND = [sys.executable, "-m", "syncd.cli.syncctl"]
 HEAVY = ("anyio", "asyncio", "rich", "structlog", "aiosqlite", "watchfiles", "pathspec", "blake3", "ssl")
+HEAVY_FOR_STATUS = (*HEAVY, "click", "msgspec", "inspect", "dataclasses", "hashlib")
 
 
 def syncctl_process(environment: dict[str, str], *arguments: str, **options: int) -> "subprocess.Popen[str]":
@@ -53,13 +54,13 @@ def publish_until_seen(syncctl: Syncctl, process: "subprocess.Popen[str]") -> st
 
 
 def test_status_imports_nothing_heavy(subprocess_environment: dict[str, str]) -> None:
-    """The start-up budget: 150 ms including the interpreter. What is not imported costs nothing."""
+    """Status answers in 200 ms also on a busy machine. What is not imported costs nothing."""
     script = (
         "import sys\n"
         "from syncd.cli.syncctl import main\n"
         "try: main(['status'])\n"
         "except SystemExit as end: code = end.code\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules], code)\n"
+        f"print([name for name in {HEAVY_FOR_STATUS!r} if name in sys.modules], code)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], env=subprocess_environment, capture_output=True, text=True, check=True

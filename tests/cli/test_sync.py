@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from syncd.cli import sync_report
 from syncd.cli.output import Output
 from syncd.cli.sync_report import Narrator
-from syncd.cli.syncctl.app import Exit, run
+from syncd.cli.syncctl.app import run
+from syncd.cli.syncctl.exits import Exit
 from syncd.cli.syncd import EX_CONFIG, cli
 from syncd.daemon import logging as daemon_logging
 from syncd.daemon.app import DaemonLock

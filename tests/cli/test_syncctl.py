@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.syncctl import COMMANDS, cli
+from syncd.cli.syncctl.group import COMMANDS, cli
 from syncd.cli.syncctl.schema import SCHEMAS, schema_of
 from syncd.core.error import SyncdError
 from syncd.core.reason import Reason
@@ -152,14 +152,16 @@ def test_a_near_miss_gets_a_hint(syncctl: Syncctl) -> None:
     ("error", "code"),
     [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0), (RuntimeError("boom"), 1), (OSError(5, "I/O"), 1)],
 )
+@pytest.mark.parametrize("command", ["list", "status"])
 def test_whatever_happens_there_is_no_traceback(
-    syncctl: Syncctl, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+    syncctl: Syncctl, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, command: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("syncd.cli.syncctl.app.App.connect", fail)
-    result = syncctl("status")
+    monkeypatch.setattr("syncd.cli.syncctl.quick.connect", fail)
+    result = syncctl(command)
     assert result.code == code
     assert "Traceback" not in result.out + result.err
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from syncd.cli.syncctl.app import Exit
+from syncd.cli.syncctl.exits import Exit
 from syncd.cli.syncctl.schema import SCHEMAS, schema_of
 from syncd.control import model as m
 from tests.cli.conftest import Syncctl

@@ -5,7 +5,6 @@ sees one or two lines and a script sees an exit code, never a traceback.
 """
 
 import contextlib
-import enum
 import errno
 import functools
 import importlib
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from syncd.cli.output import Output, envelope, safe
+from syncd.cli.syncctl.exits import REASON_EXITS, Exit
 from syncd.control.client import (
     CALL_TIMEOUT_S,
     CallError,
@@ -31,50 +31,6 @@ from syncd.core.error import SyncdError
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-
-
-class Exit(enum.IntEnum):
-    """The exit codes of interfaces.md."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    DEGRADED = 3
-    UNREACHABLE = 4
-    HELD = 5
-    CONFLICTS = 6
-    TIMED_OUT = 7
-    CONFIG = 8
-    NOT_PERMITTED = 9
-    NOT_FOUND = 10
-    BUSY = 75
-    INTERRUPTED = 130
-
-
-_REASON_EXITS: Mapping[str, Exit] = {
-    "no-such-pair": Exit.NOT_FOUND,
-    "no-such-path": Exit.NOT_FOUND,
-    "no-such-id": Exit.NOT_FOUND,
-    "not-allowed": Exit.NOT_PERMITTED,
-    "bad-request": Exit.USAGE,
-    "config-invalid": Exit.CONFIG,
-    "state-busy": Exit.BUSY,
-    "too-many-clients": Exit.BUSY,
-    **dict.fromkeys(
-        (
-            "root-missing",
-            "root-changed",
-            "foreign-marker",
-            "root-not-writable",
-            "mass-delete",
-            "mass-change",
-            "side-emptied",
-            "first-run",
-            "state-lost",
-        ),
-        Exit.HELD,
-    ),
-}
 
 
 class App:
@@ -271,7 +227,7 @@ def _usage(error: click.UsageError, app: App) -> int:
 def _report(error: Exception, app: App) -> int:
     """The one place where errors become words and an exit code."""
     if isinstance(error, CallError):
-        code = _REASON_EXITS.get(error.reason, Exit.FAILED)
+        code = REASON_EXITS.get(error.reason, Exit.FAILED)
         return _fail(app, code, error.message, error.reason, error.fix)
     if isinstance(error, Unreachable):
         fix = "start the daemon, or name its socket with --socket"
@@ -283,7 +239,7 @@ def _report(error: Exception, app: App) -> int:
     if isinstance(error, TimedOut):
         return _fail(app, Exit.TIMED_OUT, str(error), "", "")
     if isinstance(error, SyncdError):
-        code = _REASON_EXITS.get(error.reason.value, Exit.FAILED)
+        code = REASON_EXITS.get(error.reason.value, Exit.FAILED)
         text = error.detail or error.reason.explanation
         return _fail(app, code, text, error.reason.value, error.fix)
     if isinstance(error, click.ClickException):

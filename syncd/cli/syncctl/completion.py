@@ -14,7 +14,7 @@ def completion(app: App, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from syncd.cli.syncctl import cli
+    from syncd.cli.syncctl.group import cli
 
     found = get_completion_class(shell)
     if found is None:

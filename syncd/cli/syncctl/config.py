@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from syncd.cli.output import Output
-from syncd.cli.syncctl.app import App, Exit, command
+from syncd.cli.syncctl.app import App, command
+from syncd.cli.syncctl.exits import Exit
 from syncd.control import model as m
 from syncd.control.client import Unreachable
 

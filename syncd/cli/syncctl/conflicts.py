@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from syncd.cli.output import Output, ago, local_time, safe, size
-from syncd.cli.syncctl.app import App, Exit, LazyGroup, command, common, optional_pair
+from syncd.cli.syncctl.app import App, LazyGroup, command, common, optional_pair
+from syncd.cli.syncctl.exits import Exit
 from syncd.control import model as m
 from syncd.core.error import SyncdError
 from syncd.core.reason import Reason

@@ -6,7 +6,8 @@ import click
 import msgspec
 
 from syncd.cli.output import Output
-from syncd.cli.syncctl.app import App, Exit, command, pair_option
+from syncd.cli.syncctl.app import App, command, pair_option
+from syncd.cli.syncctl.exits import Exit
 from syncd.cli.syncctl.flow import acknowledge
 from syncd.control import model as m
 from syncd.control.client import Client, ClientError, TimedOut, Unreachable

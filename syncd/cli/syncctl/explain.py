@@ -7,7 +7,8 @@ from typing import TypeVar
 import click
 
 from syncd.cli.output import Output, ago, local_time, size
-from syncd.cli.syncctl.app import App, Exit, LazyGroup, command, common, pair_option
+from syncd.cli.syncctl.app import App, LazyGroup, command, common, pair_option
+from syncd.cli.syncctl.exits import Exit
 from syncd.control import model as m
 from syncd.control.client import CallError
 from syncd.control.model.common import path_params

@@ -5,8 +5,9 @@ import os
 import click
 
 from syncd.cli.output import Output, amount
-from syncd.cli.syncctl.app import App, Exit, command, pair_argument, pairs_argument
-from syncd.cli.syncctl.status import STATE_STYLES, render_pairs
+from syncd.cli.syncctl.app import App, command, pair_argument, pairs_argument
+from syncd.cli.syncctl.exits import Exit
+from syncd.cli.syncctl.status_view import STATE_STYLES, render_pairs
 from syncd.control import model as m
 from syncd.control.client import CALL_TIMEOUT_S
 from syncd.control.model.common import path_params

@@ -8,7 +8,6 @@ import msgspec
 from syncd.cli.output import Output, plural, size
 from syncd.cli.syncctl.app import (
     App,
-    Exit,
     LazyGroup,
     command,
     common,
@@ -16,6 +15,7 @@ from syncd.cli.syncctl.app import (
     optional_pair,
     pair_argument,
 )
+from syncd.cli.syncctl.exits import Exit
 from syncd.control import model as m
 
 _PAGE = 1000
