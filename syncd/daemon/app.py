@@ -30,6 +30,7 @@ from syncd.daemon.pair import Pair
 from syncd.daemon.publishing import devices, publisher
 from syncd.daemon.service import Notifier
 from syncd.daemon.supervisor import Changes, ScanSlots, Supervisor
+from syncd.watch.process import WatchProcess
 
 STOP_S = 9.0
 """Everything must have ended by then; systemd gives ten seconds and more."""
@@ -104,6 +105,7 @@ class App:
         self.started_monotonic = time.monotonic()
         self.hub = EventHub(time.time_ns, first_seq=self.started_ns // 1000)
         self.slots = ScanSlots()
+        self.watching = WatchProcess()
         self.supervisor = Supervisor(self._build, time.monotonic_ns)
         self.notifier = Notifier.from_environment(os.environ)
         self._stop = anyio.Event()
@@ -142,7 +144,7 @@ class App:
     async def _build(self, config: PairConfig) -> AsyncIterator[Pair]:
         slot = self.slots.slot(lambda: devices(config))
         voice = publisher(self.hub, config.name)
-        async with build_pair(config, self.config.daemon.state_dir, voice, slot) as pair:
+        async with build_pair(config, self.config.daemon.state_dir, voice, slot, self.watching) as pair:
             yield pair
 
     async def run(self, listener: Listener) -> None:
@@ -152,6 +154,7 @@ class App:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._heed_signals)
             await tasks.start(hooks.run)
+            await tasks.start(self.watching.run)
             # Before anybody is answered: who asks for all pairs must not be told that there are none.
             await tasks.start(self.supervisor.run, self.config.pairs)
             await tasks.start(ControlServer(backend).serve, listener)

@@ -14,9 +14,10 @@ from syncd.sync.settings import BOTH, Publish
 from syncd.tree.port import Tree
 from syncd.watch.make import make_watcher
 from syncd.watch.port import Watcher
+from syncd.watch.pump import Host
 
 
-def watchers_of(config: PairConfig, trees: Mapping[Side, Tree]) -> dict[Side, Watcher]:
+def watchers_of(config: PairConfig, trees: Mapping[Side, Tree], host: Host) -> dict[Side, Watcher]:
     """A watcher for each root that was opened. Unreliable file systems are polled."""
     return {
         side: make_watcher(
@@ -25,6 +26,7 @@ def watchers_of(config: PairConfig, trees: Mapping[Side, Tree]) -> dict[Side, Wa
             capabilities=trees[side].capabilities,
             is_written=config.writes(side),
             cross_mounts=config.cross_mounts,
+            host=host,
         )
         for side in BOTH
     }
@@ -36,6 +38,7 @@ async def build_pair(
     state_dir: Path,
     publish: Publish,
     scan_slot: Callable[[], AbstractAsyncContextManager[object]],
+    host: Host,
     *,
     approves_holds: bool = False,
     adopts: bool = False,
@@ -47,7 +50,7 @@ async def build_pair(
             timing = Timing(settle_s=config.settle_s, rescan_s=config.rescan_s, jitter=jitter)
             yield Pair(
                 cycle,
-                lambda: watchers_of(config, cycle.trees),
+                lambda: watchers_of(config, cycle.trees, host),
                 timing,
                 world,
                 scan_slot,

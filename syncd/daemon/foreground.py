@@ -17,6 +17,7 @@ from syncd.daemon.config import PairConfig
 from syncd.daemon.pair import Pair
 from syncd.daemon.publishing import devices, publisher
 from syncd.daemon.supervisor import ScanSlots, Supervisor
+from syncd.watch.process import WatchProcess
 
 STATUS_EVERY_S = 0.2
 
@@ -33,13 +34,14 @@ async def keep_in_sync(
     """Until SIGINT or SIGTERM. `show` gets the status again and again, `tell` every event."""
     hub = EventHub(time.time_ns)
     slots = ScanSlots()
+    watching = WatchProcess()
 
     @asynccontextmanager
     async def build(pair: PairConfig) -> AsyncIterator[Pair]:
         slot = slots.slot(lambda: devices(pair))
         voice = publisher(hub, pair.name)
         async with build_pair(
-            pair, state_dir, voice, slot, approves_holds=approves_holds, adopts=adopts
+            pair, state_dir, voice, slot, watching, approves_holds=approves_holds, adopts=adopts
         ) as built:
             yield built
 
@@ -57,6 +59,7 @@ async def keep_in_sync(
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             tasks.start_soon(follow)
+            await tasks.start(watching.run)
             await tasks.start(supervisor.run, [config])
             tasks.start_soon(refresh)
             async for _ in signals:

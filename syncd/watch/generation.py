@@ -17,9 +17,10 @@ from watchfiles._rust_notify import RustNotify
 from syncd.core.reason import Reason
 from syncd.watch.cookie import Cookies, send_blocking
 from syncd.watch.cover import Cover, survey_blocking, unknown_blocking
+from syncd.watch.notify import Pace
 from syncd.watch.poll import DUTY, Signature, directories_of, signature_blocking
 from syncd.watch.port import Deliver, Event, Rescan
-from syncd.watch.pump import Pace, Pump
+from syncd.watch.pump import Host, Pump
 from syncd.watch.root import CHECK_S, WatchedRoot, identify
 from syncd.watch.translate import Batch
 
@@ -78,6 +79,7 @@ class Generation:
         *,
         device: int | None,
         pace: Pace,
+        host: Host,
         deliver: Deliver,
         control: bytes,
         has_cookies: bool,
@@ -89,6 +91,7 @@ class Generation:
         self._cover = cover
         self._device = device
         self._pace = pace
+        self._host = host
         self._deliver = deliver
         self._control = control
         self._has_cookies = has_cookies
@@ -182,7 +185,14 @@ class Generation:
         above = [root, os.path.join(root, control), os.path.join(root, control, "cookies")]
         if self._has_cookies and not (recursive and not set(above).isdisjoint(paths)):
             paths = (*paths, above[-1])
-        return Pump(self._root.real, paths, recursive=recursive, pace=self._pace, control=self._control)
+        return Pump(
+            self._root.real,
+            paths,
+            recursive=recursive,
+            pace=self._pace,
+            host=self._host,
+            control=self._control,
+        )
 
     async def _pump(self, pump: Pump, *, task_status: TaskStatus[None]) -> None:
         self._pumps[id(pump)] = pump

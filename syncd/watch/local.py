@@ -17,9 +17,10 @@ from syncd.core.reason import Reason
 from syncd.watch.cookie import prepare_blocking
 from syncd.watch.cover import Cover, is_nameable, survey_blocking
 from syncd.watch.generation import End, Generation, suspect_directory
+from syncd.watch.notify import pace_for
 from syncd.watch.poll import Spacing, poll_root
 from syncd.watch.port import Deliver, Event, Rescan
-from syncd.watch.pump import pace_for
+from syncd.watch.pump import Host, Threads
 from syncd.watch.root import WatchedRoot, identify
 
 EVENTS_KIND: Final = "fsevents" if sys.platform == "darwin" else "inotify"
@@ -44,7 +45,8 @@ def _nothing() -> None:
 
 
 class LocalWatcher:
-    """See `Watcher`. File systems mounted beneath the root are entered only with `cross_mounts`."""
+    """See `Watcher`. File systems mounted beneath the root are entered only with `cross_mounts`. Without a
+    `host` the watches are kept by threads of this process."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class LocalWatcher:
         control: bytes,
         poll_s: float,
         cross_mounts: bool = False,
+        host: Host | None = None,
         verify_s: float = VERIFY_S,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -69,6 +72,7 @@ class LocalWatcher:
         self._is_written = is_written
         self._control = control
         self._cross_mounts = cross_mounts
+        self._host = host or Threads()
         self._verify_s = verify_s
         self._retry_s = retry_s
         self._spacing = Spacing(poll_s)
@@ -146,6 +150,7 @@ class LocalWatcher:
             cover,
             device=device,
             pace=self._pace,
+            host=self._host,
             deliver=self._deliver,
             control=self._control,
             has_cookies=has_cookies,

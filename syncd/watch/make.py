@@ -5,6 +5,7 @@ import os
 from syncd.watch.local import LocalWatcher
 from syncd.watch.poll import PollWatcher
 from syncd.watch.port import HasEvents, Watcher
+from syncd.watch.pump import Host
 from syncd.watch.translate import CONTROL
 
 
@@ -17,6 +18,7 @@ def make_watcher(
     ignore_prefix: bytes = CONTROL,
     poll_s: float = 2.0,
     cross_mounts: bool = False,
+    host: Host | None = None,
 ) -> Watcher:
     """A watcher of the directory `root` (need not be there yet). `poll_s` is the shortest time between two
     polls, where polling it must be. `is_written`: cookies may be written beneath `ignore_prefix`."""
@@ -30,4 +32,5 @@ def make_watcher(
         control=ignore_prefix,
         poll_s=poll_s,
         cross_mounts=cross_mounts,
+        host=host,
     )

@@ -1,50 +1,55 @@
-"""One watchfiles watcher and the thread that empties it. Nothing is decided here.
-
-The thread polls at `step`; watchfiles has no other way to wait. A step is the price of idling and, about
-one and a half times, the latency of an event, so a pump may step faster for a second after an event.
-"""
+"""One pump: a set of watches from its order to its end, wherever the blocking work is done."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-import msgspec
 from anyio.abc import TaskStatus
-from watchfiles._rust_notify import RustNotify
 
-from syncd.watch.translate import CONTROL, LOST, Batch, translate_blocking
-
-BUSY_S = 1.0
-LOOK_S = 1.0
-"""The thread looks at the clock at least so often."""
-STALLED_S = 3.0
-"""It did not for so long: the process was stopped or starved. The kernel's queue may have overflowed, which
-watchfiles does not tell."""
+from syncd.watch.notify import Order, Pace, pump_blocking
+from syncd.watch.translate import CONTROL, Batch
 
 
-class Pace(msgspec.Struct, frozen=True):
-    """Steps in ms: while nothing happens, and just after something did. A batch is closed after one quiet
-    step, at the latest after `gather_ms`."""
+class Host(Protocol):
+    """Where pumps do their blocking work."""
 
-    idle_ms: int
-    busy_ms: int
-    gather_ms: int
-
-    @property
-    def delay_s(self) -> float:
-        """How old an event is when it is handed on: half a step until it is met, one quiet step after."""
-        return 1.5 * self.busy_ms / 1000
+    async def pump(
+        self, order: Order, stop: anyio.Event, began: Callable[[], None], receive: Callable[[Batch], None]
+    ) -> Exception | None:
+        """`pump_blocking`, elsewhere: `began` and `receive` are called in the event loop."""
 
 
-def pace_for(settle_s: float) -> Pace:
-    """Who does not wait for quiet wants speed; who does cannot tell 5 ms from 50 (15 times the idle CPU)."""
-    if settle_s <= 0:
-        return Pace(idle_ms=5, busy_ms=1, gather_ms=10)
-    step = max(5, min(50, int(settle_s * 1000 / 6)))
-    return Pace(idle_ms=step, busy_ms=step, gather_ms=max(step, 50))
+class Threads:
+    """A thread of this process for each pump."""
+
+    async def pump(
+        self, order: Order, stop: anyio.Event, began: Callable[[], None], receive: Callable[[Batch], None]
+    ) -> Exception | None:
+        """See `Host.pump`."""
+        flag = threading.Event()
+
+        def work_blocking() -> Exception | None:
+            return pump_blocking(
+                order,
+                flag,
+                lambda: anyio.from_thread.run_sync(began),
+                lambda batch: anyio.from_thread.run_sync(receive, batch),
+            )
+
+        async def relay() -> None:
+            try:
+                await stop.wait()
+            finally:
+                flag.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relay)
+            failure = await anyio.to_thread.run_sync(work_blocking, limiter=anyio.CapacityLimiter(1))
+            tasks.cancel_scope.cancel()
+        return failure
 
 
 class Pump:
@@ -55,7 +60,14 @@ class Pump:
     """
 
     def __init__(
-        self, root: bytes, paths: Sequence[str], *, recursive: bool, pace: Pace, control: bytes = CONTROL
+        self,
+        root: bytes,
+        paths: Sequence[str],
+        *,
+        recursive: bool,
+        pace: Pace,
+        host: Host,
+        control: bytes = CONTROL,
     ) -> None:
         self.paths = tuple(paths)
         self.recursive = recursive
@@ -63,10 +75,10 @@ class Pump:
         self.was_watching = False
         self._root = root
         self._pace = pace
+        self._host = host
         self._control = control
-        self._stop = threading.Event()
+        self._stop = anyio.Event()
         self._ready = anyio.Event()
-        self._ended = anyio.Event()
 
     def stop(self) -> None:
         """Let `run` end within a step, after a last look."""
@@ -83,60 +95,20 @@ class Pump:
 
         `is_lenient` skips directories that cannot be watched.
         """
+        order = Order(self._root, self.paths, self.recursive, is_lenient, self._pace, self._control)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._stop_when_cancelled)
-            tasks.start_soon(self._run_thread, receive, is_lenient)
+            tasks.start_soon(self._work, order, receive)
             await self._ready.wait()
             task_status.started()
-            await self._ended.wait()
-            tasks.cancel_scope.cancel()
 
-    async def _stop_when_cancelled(self) -> None:
+    async def _work(self, order: Order, receive: Callable[["Pump", Batch], None]) -> None:
         try:
-            await anyio.sleep_forever()
-        finally:
-            self._stop.set()
-
-    async def _run_thread(self, receive: Callable[["Pump", Batch], None], is_lenient: bool) -> None:
-        try:
-            self.failure = await anyio.to_thread.run_sync(
-                self._work_blocking, receive, is_lenient, limiter=anyio.CapacityLimiter(1)
+            self.failure = await self._host.pump(
+                order, self._stop, self._began, lambda batch: receive(self, batch)
             )
         finally:
             self._ready.set()
-            self._ended.set()
 
-    def _work_blocking(self, receive: Callable[["Pump", Batch], None], is_lenient: bool) -> Exception | None:
-        try:
-            notify = RustNotify(list(self.paths), False, False, 0, self.recursive, is_lenient)
-        except (OSError, RuntimeError) as error:
-            return error
-        try:
-            self.was_watching = True
-            anyio.from_thread.run_sync(self._ready.set)
-            return self._empty_blocking(notify, receive)
-        finally:
-            notify.close()
-
-    def _empty_blocking(
-        self, notify: RustNotify, receive: Callable[["Pump", Batch], None]
-    ) -> Exception | None:
-        busy_until = 0.0
-        is_last = False
-        while not is_last:
-            is_last = self._stop.is_set()
-            is_busy = time.monotonic() < busy_until
-            step = self._pace.busy_ms if is_busy or is_last else self._pace.idle_ms
-            # A busy step must be left again, and the last look is short.
-            limit = 2 * step if is_last else int((BUSY_S if is_busy else LOOK_S) * 1000)
-            began = time.monotonic()
-            try:
-                raw = notify.watch(self._pace.gather_ms, step, limit, None if is_last else self._stop)
-            except (OSError, RuntimeError) as error:
-                return error
-            if time.monotonic() - began > STALLED_S:
-                anyio.from_thread.run_sync(receive, self, Batch(tuple(LOST), (), is_control_new=False))
-            if isinstance(raw, set):
-                anyio.from_thread.run_sync(receive, self, translate_blocking(self._root, raw, self._control))
-                busy_until = time.monotonic() + BUSY_S
-        return None
+    def _began(self) -> None:
+        self.was_watching = True
+        self._ready.set()

@@ -10,6 +10,7 @@ import pytest
 
 from syncd.watch.local import LocalWatcher
 from syncd.watch.port import Event, Watcher
+from syncd.watch.pump import Host
 
 PATIENCE_S = 30.0
 
@@ -57,6 +58,7 @@ def local(
     is_written: bool = False,
     verify_s: float = 900.0,
     retry_s: float = 600.0,
+    host: Host | None = None,
 ) -> LocalWatcher:
     return LocalWatcher(
         root,
@@ -66,6 +68,7 @@ def local(
         poll_s=0.01,
         verify_s=verify_s,
         retry_s=retry_s,
+        host=host,
     )
 
 

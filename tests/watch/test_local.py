@@ -14,7 +14,7 @@ from watchfiles._rust_notify import RustNotify
 from syncd.core.reason import Reason
 from syncd.watch import generation as generation_module
 from syncd.watch import local as local_module
-from syncd.watch import pump as pump_module
+from syncd.watch import notify as notify_module
 from syncd.watch import translate as translate_module
 from syncd.watch.cover import survey_blocking
 from syncd.watch.generation import End, classify, suspect_directory
@@ -327,11 +327,11 @@ async def test_wat_11_a_deaf_watcher_is_found_by_its_canary(
     os.mkdir(os.path.join(root, b".syncd"))
     monkeypatch.setattr(generation_module, "VERIFY_TIMEOUT_S", 0.05)
     monkeypatch.setattr(
-        pump_module, "translate_blocking", lambda top, raw, control: translate_blocking(top, (), control)
+        notify_module, "translate_blocking", lambda top, raw, control: translate_blocking(top, (), control)
     )
     async with running(local(root, is_written=True, verify_s=0.01)) as ear:
         await ear.wait_for(LOST)
-        monkeypatch.setattr(pump_module, "translate_blocking", translate_blocking)
+        monkeypatch.setattr(notify_module, "translate_blocking", translate_blocking)
         ear.events.clear()
         with anyio.fail_after(PATIENCE_S):
             while Dirty(b"f", is_gone=False) not in ear.events:
@@ -346,14 +346,14 @@ async def test_wat_02_no_more_watches_falls_back_to_polling_and_retries(
     def refuse(*_: object) -> None:
         raise OSError('OS file watch limit reached. about ["/x"]')
 
-    monkeypatch.setattr(pump_module, "RustNotify", refuse)
+    monkeypatch.setattr(notify_module, "RustNotify", refuse)
     watcher = local(root, is_written=True, retry_s=0.2)
     async with running(watcher) as ear:
         assert (watcher.kind, watcher.problem) == ("poll", Reason.WATCH_LIMIT)
         assert "sysctl fs.inotify.max_user_watches=" in watcher.detail
         assert not await watcher.cookie(PATIENCE_S)
         await ear.wait(lambda events: events.count(Rescan(b"", Reason.WATCH_LIMIT)) >= 2)
-        monkeypatch.setattr(pump_module, "RustNotify", RustNotify)
+        monkeypatch.setattr(notify_module, "RustNotify", RustNotify)
         await ear.wait_for(LOST)
         assert (watcher.kind, watcher.problem) == (EVENTS_KIND, None)
 
@@ -382,7 +382,7 @@ async def test_a_directory_that_vanishes_while_starting_is_survived(
             raise FileNotFoundError("No path was found.")
         return RustNotify(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pump_module, "RustNotify", refuse)
+    monkeypatch.setattr(notify_module, "RustNotify", refuse)
     async with running(local(root)) as ear:
         assert len(calls) == 3
         write(root, b"f")
@@ -502,6 +502,6 @@ def test_the_directory_of_an_odd_name_is_told_from_the_text() -> None:
 
 async def test_a_stalled_thread_asks_for_a_scan(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process was stopped: what the kernel dropped meanwhile is not told by anybody."""
-    monkeypatch.setattr(pump_module, "STALLED_S", 0.0)
+    monkeypatch.setattr(notify_module, "STALLED_S", 0.0)
     async with running(local(root, settle_s=0.3)) as ear:
         await ear.wait_for(Rescan(b"", Reason.WATCH_LOST))

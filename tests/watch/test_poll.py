@@ -9,9 +9,9 @@ from syncd.core.reason import Reason
 from syncd.watch.fake import FakeWatcher
 from syncd.watch.local import LocalWatcher
 from syncd.watch.make import make_watcher
+from syncd.watch.notify import pace_for
 from syncd.watch.poll import LONGEST_S, PollWatcher, Spacing, signature_blocking
 from syncd.watch.port import Dirty, Rescan
-from syncd.watch.pump import pace_for
 from tests.watch.conftest import PATIENCE_S, running, write
 
 

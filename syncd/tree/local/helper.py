@@ -21,14 +21,13 @@ class Helper:
 
     def __init__(self, module: str, *, pass_fds: Sequence[int] = (), is_apart: bool = False) -> None:
         """`is_apart`: signals to the terminal's process group do not reach it."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-S", "-m", module],
+            command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=tuple(pass_fds),
-            env=environment,
+            env=environment(),
             start_new_session=is_apart,
         )
         if self._process.stdin is None or self._process.stdout is None:
@@ -58,6 +57,20 @@ class Helper:
         with contextlib.suppress(OSError):
             self._to.close()
         self._from.close()
+
+
+def command(module: str) -> list[str]:
+    """What begins a helper that runs `module`; `environment` belongs to it."""
+    return [sys.executable, "-S", "-m", module]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def frame(data: bytes) -> bytes:
+    """`data` as it goes over the pipe."""
+    return _LENGTH.pack(len(data)) + data
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

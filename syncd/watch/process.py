@@ -1,0 +1,160 @@
+"""The watching process from the daemon's side. It is begun with the first pump, and anew when it has died."""
+
+import itertools
+import struct
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import anyio
+import msgspec
+from anyio.abc import ByteReceiveStream, ByteSendStream, TaskStatus
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from syncd.tree.local.helper import command, environment, frame
+from syncd.watch.child import Began, Begin, Came, Request, Stop, Word, encode
+from syncd.watch.notify import Order
+from syncd.watch.translate import Batch
+
+_LENGTH = struct.Struct(">I")
+_FAILURES: Mapping[str, type[OSError]] = {
+    kind.__name__: kind for kind in (FileNotFoundError, NotADirectoryError, PermissionError)
+}
+_decode = msgspec.msgpack.Decoder(Word).decode
+
+
+class _Pumping:
+    """One pump under way."""
+
+    def __init__(self, began: Callable[[], None], receive: Callable[[Batch], None]) -> None:
+        self.began = began
+        self.receive = receive
+        self.failure: Exception | None = None
+        self.error: Exception | None = None
+        """What a callback raised: it belongs to who gave the callback."""
+        self.ended = anyio.Event()
+
+    def end(self, failure: Exception | None) -> None:
+        self.failure = failure
+        self.ended.set()
+
+
+class WatchProcess:
+    """See `Host`. `run` must be running."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self._numbers = itertools.count()
+        self._pumpings: dict[int, _Pumping] = {}
+        self._requests: list[Request] = []
+        self._news = anyio.Event()
+
+    async def pump(
+        self, order: Order, stop: anyio.Event, began: Callable[[], None], receive: Callable[[Batch], None]
+    ) -> Exception | None:
+        """See `Host.pump`."""
+        pumping = _Pumping(began, receive)
+        with self._asked(order, pumping) as number:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._relay, stop, number)
+                await pumping.ended.wait()
+                tasks.cancel_scope.cancel()
+        if pumping.error is not None:
+            raise pumping.error
+        return pumping.failure
+
+    @contextmanager
+    def _asked(self, order: Order, pumping: _Pumping) -> Iterator[int]:
+        number = next(self._numbers)
+        self._pumpings[number] = pumping
+        self._ask(Begin(number, order))
+        try:
+            yield number
+        finally:
+            del self._pumpings[number]
+            if not pumping.ended.is_set():
+                self._ask(Stop(number))
+
+    async def _relay(self, stop: anyio.Event, number: int) -> None:
+        await stop.wait()
+        self._ask(Stop(number))
+
+    def _ask(self, request: Request) -> None:
+        self._requests.append(request)
+        self._news.set()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the process until cancelled. It ends with this one, however this one ends."""
+        task_status.started()
+        while True:
+            await self._news.wait()
+            try:
+                await self._serve()
+                failure = "the watching process has ended"
+            except OSError as error:
+                failure = f"the watching process cannot be begun: {error.strerror}"
+            finally:
+                self.pid = None
+            self._requests.clear()
+            self._news = anyio.Event()
+            for pumping in self._pumpings.values():
+                pumping.end(RuntimeError(failure))
+
+    async def _serve(self) -> None:
+        process = await anyio.open_process(
+            command("syncd.watch.child"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+        )
+        async with process:
+            if process.stdin is None or process.stdout is None:
+                raise OSError
+            self.pid = process.pid
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write, process.stdin)
+                await self._read(process.stdout)
+                tasks.cancel_scope.cancel()
+
+    async def _write(self, stream: ByteSendStream) -> None:
+        try:
+            while True:
+                await self._news.wait()
+                self._news = anyio.Event()
+                requests, self._requests = self._requests, []
+                for request in requests:
+                    await stream.send(frame(encode(request)))
+        except anyio.BrokenResourceError:
+            return  # the reader sees its end
+
+    async def _read(self, stream: ByteReceiveStream) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        try:
+            while True:
+                (size,) = _LENGTH.unpack(await buffered.receive_exactly(_LENGTH.size))
+                self._take(_decode(await buffered.receive_exactly(size)))
+        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+            return
+
+    def _take(self, word: Word) -> None:
+        pumping = self._pumpings.get(word.number)
+        if pumping is None or pumping.ended.is_set():
+            return
+        try:
+            self._tell(pumping, word)
+        except Exception as error:
+            pumping.error = error
+            pumping.ended.set()
+
+    def _tell(self, pumping: _Pumping, word: Word) -> None:
+        if isinstance(word, Began):
+            pumping.began()
+        elif isinstance(word, Came):
+            pumping.receive(word.batch)
+        elif word.failure is None:
+            pumping.end(None)
+        else:
+            kind, text = word.failure
+            pumping.end(_FAILURES.get(kind, RuntimeError)(text))
