@@ -8,7 +8,6 @@ msgspec only where JSON is printed: this is on the path of `syncctl status`.
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -149,6 +148,8 @@ def display_width(text: str) -> int:
     """Columns that a terminal gives to printable text."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
