@@ -80,6 +80,15 @@ def serve_blocking(requests: IO[bytes], words: IO[bytes]) -> None:
             threading.Thread(target=pump, args=(request.number, request.order, stop), daemon=True).start()
 
 
+def be_patient() -> None:
+    """Where Linux can: be woken when a processor is free, not at every single event. Under load one wake-up
+    then takes hundreds of them out of the kernel's queue, for a fifth of the time; idle, nothing changes."""
+    if hasattr(os, "sched_setscheduler"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 if __name__ == "__main__":
+    be_patient()
     serve_blocking(*streams())
     os._exit(0)

@@ -19,7 +19,7 @@ from tests.cli.schema_check import check
 
 COMMAND = [sys.executable, "-m", "syncd.cli.syncctl"]
 HEAVY = ("anyio", "asyncio", "rich", "structlog", "aiosqlite", "watchfiles", "pathspec", "blake3", "ssl")
-HEAVY_FOR_STATUS = (*HEAVY, "click", "msgspec", "inspect", "dataclasses", "hashlib")
+HEAVY_FOR_STATUS = (*HEAVY, "click", "msgspec", "inspect", "dataclasses", "hashlib", "pathlib")
 
 
 def syncctl_process(environment: dict[str, str], *arguments: str, **options: int) -> "subprocess.Popen[str]":

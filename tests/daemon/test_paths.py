@@ -49,8 +49,8 @@ def test_without_home_the_password_database_answers(monkeypatch: pytest.MonkeyPa
 def test_the_control_client_tries_the_user_first() -> None:
     env = {"HOME": "/h", "XDG_RUNTIME_DIR": "/r"}
     user, system = socket_candidates(env, platform="linux")
-    assert (user, system) == (Path("/r/syncd/syncd.sock"), Path("/run/syncd/syncd.sock"))
-    assert socket_candidates({**env, "SYNCD_SOCKET": "/x"}) == (Path("/x"),)
+    assert (user, system) == ("/r/syncd/syncd.sock", "/run/syncd/syncd.sock")
+    assert socket_candidates({**env, "SYNCD_SOCKET": "/x"}) == ("/x",)
     assert len(socket_candidates({"XDG_RUNTIME_DIR": "/run"}, platform="linux")) == 1
 
 

@@ -162,3 +162,10 @@ def test_the_child_tells_what_broke(root: bytes, monkeypatch: pytest.MonkeyPatch
 
 def test_the_child_ends_with_its_requests() -> None:
     serve_blocking(io.BytesIO(b""), io.BytesIO())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="scheduling policies are Linux's")
+async def test_the_process_is_patient(root: bytes) -> None:
+    async with watching() as host, running(local(root, host=host)):
+        assert host.pid is not None
+        assert os.sched_getscheduler(host.pid) == os.SCHED_BATCH
