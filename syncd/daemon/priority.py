@@ -4,8 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-NICE = 5
-"""A third of an ordinary process's share while others want the processor; all of it while none does."""
+NICE = 10
+"""A tenth of an ordinary process's share while others want the processor; all of it while none does."""
 
 
 def give_way(session: Path = Path("/proc/self/autogroup")) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from syncd.daemon.priority import NICE
+
 _SHOW = """
 import os, sys
 from pathlib import Path
@@ -35,13 +37,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_a_service_gives_way(session: Path) -> None:
-    assert given_way(session, is_leader=False) == 5
+    assert given_way(session, is_leader=False) == NICE
     assert session.read_text() == "", "the session belongs to somebody else"
 
 
 def test_the_leader_of_a_session_lowers_it(session: Path) -> None:
-    assert given_way(session, is_leader=True) == 5
-    assert session.read_text() == "5"
+    assert given_way(session, is_leader=True) == NICE
+    assert session.read_text() == f"{NICE}"
 
 
 def test_a_priority_that_somebody_chose_stays(session: Path) -> None:
@@ -50,4 +52,4 @@ def test_a_priority_that_somebody_chose_stays(session: Path) -> None:
 
 
 def test_a_session_that_cannot_be_lowered_is_no_error(tmp_path: Path) -> None:
-    assert given_way(tmp_path / "none" / "autogroup", is_leader=True) == 5
+    assert given_way(tmp_path / "none" / "autogroup", is_leader=True) == NICE
