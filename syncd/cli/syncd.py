@@ -63,7 +63,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     from syncd.core.reason import Reason
     from syncd.daemon.app import ConfigSource, run_daemon
     from syncd.daemon.config import ConfigInvalid
-    from syncd.daemon.limits import raise_file_limit
+    from syncd.daemon.limits import collect_seldom, raise_file_limit
     from syncd.daemon.logging import LogRing, configure_logging
 
     source = ConfigSource(
@@ -78,6 +78,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     configure_logging(level=config.daemon.log_level, log_format=config.daemon.log_format, ring=ring)
     os.umask(0o077)
     raise_file_limit()
+    collect_seldom()
     try:
         anyio.run(run_daemon, source, config, ring, backend="asyncio")
     except SyncdError as error:
@@ -157,7 +158,7 @@ def schema() -> int:
 def sync(source: str, destination: str, **options: Any) -> int:
     """Bring SOURCE and DESTINATION in sync, and with --watch keep them so."""
     from syncd.daemon.config import ConfigInvalid
-    from syncd.daemon.limits import raise_file_limit
+    from syncd.daemon.limits import collect_seldom, raise_file_limit
     from syncd.daemon.oneshot import create_destination
     from syncd.daemon.paths import default_paths
 
@@ -172,6 +173,7 @@ def sync(source: str, destination: str, **options: Any) -> int:
         create_destination(config)  # by the user's own umask; what is remembered is for their eyes only
     os.umask(0o077)
     raise_file_limit()
+    collect_seldom()
     out = Output(is_json=options["is_json"])
     if options["dry_run"]:
         return _rehearse(config, state_dir, out, approves=options["yes"])

@@ -1,6 +1,8 @@
 """The limit of open files: up to the hard one, within reason, never down."""
 
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -37,3 +39,12 @@ def test_a_kernel_that_refuses_is_not_an_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert raise_file_limit() == 1024
+
+
+def test_reference_cycles_are_looked_for_seldom() -> None:
+    script = (
+        "import gc; from syncd.daemon.limits import collect_seldom; collect_seldom();"
+        "print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 0, gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True"]
