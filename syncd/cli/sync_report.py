@@ -12,6 +12,7 @@ import anyio
 from syncd.cli.output import Output, plural, size
 from syncd.cli.syncctl.exits import Exit
 from syncd.core.action import Action, Move, Put
+from syncd.core.error import SyncdError
 from syncd.core.guard import Hold
 from syncd.core.path import escape
 from syncd.daemon.oneshot import Outcome, Rehearsed
@@ -122,11 +123,19 @@ def report(out: Output, outcome: Outcome, told: Narrator) -> int:
         say_hold(out, outcome.hold)
     done = ", ".join(f"{count} {word}" for word, count in sorted(told.counts.items()))
     out.line(done or "nothing to do")
-    if outcome.overview.issues:
+    if outcome.trouble is not None:
+        say_trouble(out, outcome.trouble)
+    elif outcome.overview.issues:
         out.line(("not in sync: ", "yellow"), plural(outcome.overview.issues, "path"))
     if outcome.overview.manual_conflicts:
         out.line(("waiting for you: ", "yellow"), plural(outcome.overview.manual_conflicts, "conflict"))
     return code
+
+
+def say_trouble(out: Output, trouble: SyncdError) -> None:
+    """Why the rest was not tried."""
+    out.line(("broken off: ", "red"), f"{trouble.detail} ({trouble.reason.value}); the rest was not tried")
+    out.line("  run it again once that is mended: it goes on where it was")
 
 
 def say_hold(out: Output, hold: Hold) -> None:
@@ -144,7 +153,7 @@ def exit_code(outcome: Outcome, told: Narrator) -> int:
     if outcome.hold is not None:
         return Exit.HELD
     seen = outcome.overview
-    if seen.issues or seen.manual_conflicts or not outcome.report.is_complete:
+    if outcome.trouble is not None or seen.issues or seen.manual_conflicts or not outcome.report.is_complete:
         return Exit.DEGRADED
     return Exit.OK
 
@@ -161,8 +170,13 @@ def summary(outcome: Outcome, told: Narrator, code: int) -> dict[str, Any]:
         "issues": outcome.overview.issues,
         "open_conflicts": outcome.overview.open_conflicts,
         "warning": outcome.warning,
+        "trouble": None if outcome.trouble is None else trouble_summary(outcome.trouble),
         "hold": None if hold is None else hold_summary(hold),
     }
+
+
+def trouble_summary(trouble: SyncdError) -> dict[str, Any]:
+    return {"reason": trouble.reason.value, "detail": trouble.detail, "fix": trouble.fix}
 
 
 def hold_summary(hold: Hold) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     from syncd.daemon.config import ConfigInvalid
     from syncd.daemon.limits import collect_seldom, raise_file_limit
     from syncd.daemon.logging import LogRing, configure_logging
+    from syncd.daemon.priority import give_way
 
     source = ConfigSource(
         _path(file), is_system=_is_system(), env=os.environ, socket=_path(socket), state_dir=_path(state_dir)
@@ -79,6 +80,7 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
     os.umask(0o077)
     raise_file_limit()
     collect_seldom()
+    give_way()
     try:
         anyio.run(run_daemon, source, config, ring, backend="asyncio")
     except SyncdError as error:

@@ -27,7 +27,6 @@ from syncd.daemon.config_write import keep_last_good
 from syncd.daemon.hooks import HookRunner
 from syncd.daemon.logging import LogRing
 from syncd.daemon.pair import Pair
-from syncd.daemon.priority import give_way
 from syncd.daemon.publishing import devices, publisher
 from syncd.daemon.service import Notifier
 from syncd.daemon.supervisor import Changes, ScanSlots, Supervisor
@@ -236,5 +235,4 @@ async def run_daemon(source: ConfigSource, config: Config, ring: LogRing) -> Non
     """The life of a daemon in the foreground. Raises SyncdError when it cannot start."""
     with DaemonLock(config.daemon.state_dir):
         listener = open_listener(config, dict(os.environ))
-        give_way()
         await App(source, config, ring).run(listener)

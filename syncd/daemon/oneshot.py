@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from syncd.core.action import Action
-from syncd.core.error import NeedsUser, SyncdError
+from syncd.core.error import NeedsUser, SyncdError, TransientError
 from syncd.core.guard import Hold
 from syncd.core.reason import Reason
 from syncd.daemon.config import PairConfig
@@ -32,6 +32,8 @@ class Outcome(msgspec.Struct, frozen=True):
     overview: Overview
     hold: Hold | None
     warning: str = ""
+    trouble: TransientError | None = None
+    """What kept the rest from being tried."""
 
 
 class Rehearsed(msgspec.Struct, frozen=True):
@@ -75,18 +77,26 @@ async def sync_once(
             warning = await review(config, cycle)
             if warning:
                 publish("pair.risk_found", None, detail=warning)
-            total = Report()
-            for attempt in range(ATTEMPTS):
-                report = await cycle.synchronise(should_stop, retries_all=attempt == 0)
-                total.done += report.done
-                total.failed = report.failed
-                total.hold, total.is_stopped = report.hold, report.is_stopped
-                if report.is_complete or report.is_stopped:
-                    break
-                await cycle.observe_all()
-            total.is_complete = report.is_complete
-            await cycle.expire_trash()
-            return Outcome(total, await overview(cycle), total.hold, warning)
+            total, trouble = Report(), None
+            try:
+                await _passes(cycle, total, should_stop)
+                await cycle.expire_trash()
+            except TransientError as error:
+                trouble = error
+            return Outcome(total, await overview(cycle), total.hold, warning, trouble)
+
+
+async def _passes(cycle: Cycle, total: Report, should_stop: Callable[[], bool]) -> None:
+    """Synchronise until it is complete, or stopped, or the trees change too fast; add up in `total`."""
+    for attempt in range(ATTEMPTS):
+        report = await cycle.synchronise(should_stop, retries_all=attempt == 0)
+        total.done += report.done
+        total.failed = report.failed
+        total.hold, total.is_stopped = report.hold, report.is_stopped
+        total.is_complete = report.is_complete
+        if report.is_complete or report.is_stopped:
+            return
+        await cycle.observe_all()
 
 
 async def rehearse(config: PairConfig, state_dir: Path, *, approves_holds: bool = False) -> Rehearsed:

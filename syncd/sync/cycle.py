@@ -48,6 +48,12 @@ class Report(msgspec.Struct):
     hold: Hold | None = None
 
 
+def raise_halt(tally: Tally) -> None:
+    """Raise TransientError when a side took nothing more: the pair waits, no single path is to blame."""
+    for side, fatal in tally.halted.items():
+        raise TransientError(fatal.reason, f"{side.word}: {fatal.detail}")
+
+
 class Cycle:
     """The engine of one pair over an open index and two trees.
 
@@ -242,12 +248,13 @@ class Cycle:
             if gathered.walks:
                 tasks.start_soon(self._gatherer.look_ahead, gathered.walks, rules)
             tally = await self._execute(plan, report, stop)
-            if tally.is_stopped:
+            if tally.is_stopped or tally.halted:
                 tasks.cancel_scope.cancel()
-        if tally.is_stopped:
+        if tally.is_stopped or tally.halted:
             # A walk that was broken off begins anew.
             self._reconciles_all |= bool(self._walks or gathered.is_partial)
             self._again, self._walks = list(scope), []
+            raise_halt(tally)
             return False
         self._position = await self.database.read(feed.head)
         # A window does not end what was begun anew since: rules that changed on the way.
@@ -319,6 +326,7 @@ class Cycle:
         tally = await self._execute(plan, report, stop)
         self._moves_are_stuck = not tally.done
         self._again = list(scope)
+        raise_halt(tally)
         if not tally.is_stopped:
             await self._look_again(tally, gathered)
         return True

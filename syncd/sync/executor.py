@@ -65,6 +65,8 @@ class Tally(msgspec.Struct):
     """An ignore file, or a directory that may hold one, has changed its content or its name."""
     displaced: list[TrashRef] = msgspec.field(default_factory=list)
     is_stopped: bool = False
+    halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
+    """A side that takes nothing more (its disk is full): the rest of its actions was not tried."""
 
 
 class Executor:
@@ -102,7 +104,7 @@ class Executor:
             if stop():
                 tally.is_stopped = True
                 break
-            actions = [action for _, action in group]
+            actions = [action for _, action in group if action.side not in tally.halted]
             if level is Level.PUT:
                 await self._put_all(actions, tally, stop)
             else:
@@ -140,8 +142,8 @@ class Executor:
 
         token = object()
         await self._limiter.acquire_on_behalf_of(token)
-        if stop():
-            tally.is_stopped = True
+        tally.is_stopped |= stop()
+        if tally.is_stopped or batch[0].side in tally.halted:
             self._limiter.release_on_behalf_of(token)
             return
         tasks.start_soon(run)
@@ -188,7 +190,12 @@ class Executor:
             await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome, tally)
-        tally.is_stopped |= len(outcome) < len(actions)
+        if len(outcome) < len(actions):
+            fatal = next((one for one in outcome if isinstance(one, Failed) and one.is_fatal), None)
+            if fatal is None:
+                tally.is_stopped = True
+            else:
+                tally.halted.setdefault(side, fatal)
 
     def _step(self, action: Action, hints: Mapping[tuple[Side, bytes], StatHint]) -> Step:
         if not isinstance(action, Put):

@@ -161,8 +161,11 @@ async def held(life: Life) -> str:
     for number in range(30):
         (life.a / f"f{number}").write_bytes(b"%d" % number)
     await life.synced()
+    # All at once, however slow the disk is: the first ones alone would be below the brake.
+    await life.call("pair.pause", P, m.Pairs)
     for number in range(30):
         (life.a / f"f{number}").unlink()
+    await life.call("pair.resume", P, m.Pairs)
     assert (await life.wait()).outcome == "held"
     hold = (await life.status()).hold
     assert hold is not None

@@ -7,7 +7,7 @@ import pytest
 
 from syncd.core.action import Result
 from syncd.core.entry import Kind, Side
-from syncd.core.error import NeedsUser
+from syncd.core.error import NeedsUser, TransientError
 from syncd.core.guard import Brake
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
@@ -320,3 +320,33 @@ async def test_a_root_that_goes_away_while_files_are_put_is_told_as_such(
         monkeypatch.setattr(desk.cycle.trees[D], "apply", gone)
         with pytest.raises(NeedsUser, match="unmounted"):
             await desk.cycle.synchronise(lambda: False)
+
+
+# A full disk.
+
+
+async def test_a_full_disk_makes_the_pair_wait_and_blames_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "MAX_BATCH_BYTES", 40)
+    async with Desk.open() as desk:
+        fill(desk, *(b"d/%d" % number for number in range(12)))
+        fill(desk, b"mine", side=D)
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        tries = count()
+        desk.trees[D].fault = lambda operation, path: (
+            errno.ENOSPC if operation == "stage" and next(tries) >= 5 else None
+        )
+        for _ in range(pending.QUARANTINE_AFTER + 1):
+            with pytest.raises(TransientError) as caught:
+                await desk.cycle.synchronise(lambda: False)
+            assert caught.value.reason is Reason.DISK_FULL
+            assert "destination" in caught.value.detail
+        assert next(tries) < 6 * pending.QUARANTINE_AFTER, "all twelve files were tried again and again"
+        assert files(desk, S)[b"mine"] == b"content of mine", "the other side has room"
+        rows = await desk.database.read(pending.list_all)
+        assert {row.shown_reason for row in rows} == {Reason.DISK_FULL}
+        desk.trees[D].fault = lambda operation, path: None
+        report = await desk.cycle.synchronise(lambda: False)
+        assert (report.is_complete, report.is_stopped) == (True, False)
+        assert files(desk, S) == files(desk, D)
+        assert await issues(desk) == {}

@@ -27,7 +27,7 @@ STATE_STYLES = {
 
 def verdict(pairs: "Sequence[PairStatus]") -> Exit:
     """What `--check` answers: held beats degraded beats fine."""
-    if any(pair.hold is not None or pair.state == "held" for pair in pairs):
+    if any(pair.state == "held" or (pair.hold is not None and pair.state != "waiting") for pair in pairs):
         return Exit.HELD
     return Exit.OK if all(is_in_sync(pair) for pair in pairs) else Exit.DEGRADED
 
@@ -82,7 +82,8 @@ def advise(out: Output, pair: "PairStatus") -> None:
 def _advice(pair: "PairStatus") -> list[tuple[str, str, str]]:
     found = []
     if pair.hold is not None:
-        found.append(("red", f"held: {pair.hold.reason}: {pair.hold.detail}", pair.hold.fix))
+        word = "waiting" if pair.state == "waiting" else "held"
+        found.append(("red", f"{word}: {pair.hold.reason}: {pair.hold.detail}", pair.hold.fix))
     elif pair.state == "failed":
         fix = f"see 'syncctl log --pair {pair.name}', then 'syncctl resume {pair.name}'"
         found.append(("red", "failed: it stopped after repeated errors", fix))
