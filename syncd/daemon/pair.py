@@ -6,16 +6,15 @@ configuration types here: the supervisor translates.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TypeVar, cast
 
 import anyio
 import anyio.abc
 import msgspec
-import structlog
 
 from syncd.core.entry import Side
-from syncd.core.error import NeedsUser, StaleError, TransientError
+from syncd.core.error import NeedsUser, StaleError, SyncdError, TransientError
 from syncd.core.lifecycle import Event as LifecycleEvent
 from syncd.core.lifecycle import PairState, next_state
 from syncd.core.reason import Reason
@@ -33,8 +32,6 @@ AGAIN_NS = 10**9
 """The pause before another turn when something changes faster than it can be dealt with."""
 
 T = TypeVar("T")
-
-log = structlog.get_logger("syncd.pair")
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -299,7 +296,6 @@ class Pair:
         self._review = None
         if warning:
             self._world.publish("pair.risk_found", None, detail=warning)
-            log.warning("pair.risk_found", pair=self.name, detail=warning)
 
     async def _observe(self, demand: Demand, now: int) -> None:
         """Everything that is due: a whole scan, or what events and requests named."""
@@ -352,7 +348,6 @@ class Pair:
         """A turn went through: nothing is wrong with the pair as a whole."""
         if self.trouble is not None:
             self._world.publish("pair.recovered", None, reason=self.trouble.reason.value)
-            log.info("pair.recovered", pair=self.name, reason=self.trouble.reason.value)
         self.trouble = None
         self._schedule.forgive()
         await self._refresh()
@@ -385,7 +380,9 @@ class Pair:
         self._attention.give_up()
         if is_new:
             self._world.publish("pair.troubled", None, reason=error.reason.value, detail=error.detail)
-            log.warning("pair.troubled", pair=self.name, reason=error.reason.value, detail=error.detail)
+        self.cycle.progress.phase = ""
+        with suppress(SyncdError):  # the index itself may be the trouble
+            await self._refresh()
         await self._let_go()
 
     def _should_stop(self) -> bool:

@@ -10,9 +10,17 @@ from syncd.daemon.config import PairConfig
 from syncd.sync.settings import Publish
 
 WARNINGS = frozenset(
-    {"pair.held", "watch.lost", "path.failed", "conflict.recorded", "pair.risk_found", "state.rebuilt"}
+    {
+        "conflict.recorded",
+        "pair.held",
+        "pair.risk_found",
+        "pair.troubled",
+        "path.failed",
+        "state.rebuilt",
+        "watch.lost",
+    }
 )
-NOTABLE = frozenset({"path.reported", "rules.changed"})
+NOTABLE = frozenset({"pair.recovered", "path.reported", "rules.changed"})
 BUSY = frozenset({"starting", "scanning", "syncing", "idle"})
 """States that come and go with every change: for followers, not for the log."""
 

@@ -143,7 +143,7 @@ def check_known(now: RootIdentity, known: RootIdentity | None, *, is_written: bo
         return
     if is_written and known.marker is not None:
         if now.marker is None:
-            raise NeedsUser(Reason.ROOT_CHANGED, "its marker is gone: an empty mount point, another disk?")
+            raise NeedsUser(Reason.ROOT_CHANGED, "its marker is gone (an empty mount point, or another disk)")
         return
     if (now.filesystem_id, now.inode) != (known.filesystem_id, known.inode):
         raise NeedsUser(Reason.ROOT_CHANGED, "another directory or another file system is in its place")
