@@ -66,7 +66,9 @@ class Tally(msgspec.Struct):
     displaced: list[TrashRef] = msgspec.field(default_factory=list)
     is_stopped: bool = False
     halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
-    """A side that takes nothing more (its disk is full): the rest of its actions was not tried."""
+    """Why actions of a side were not tried: its disk is full, or read-only."""
+    exhausted: set[Side] = msgspec.field(default_factory=set)
+    """Sides that take nothing at all any more."""
 
 
 class Executor:
@@ -104,12 +106,12 @@ class Executor:
             if stop():
                 tally.is_stopped = True
                 break
-            actions = [action for _, action in group if action.side not in tally.halted]
+            actions = [action for _, action in group if action.side not in tally.exhausted]
             if level is Level.PUT:
                 await self._put_all(actions, tally, stop)
             else:
                 for batch in self._in_order(actions):
-                    await self._apply(batch, tally, stop)
+                    await self._carry_out(batch, tally, stop)
         return tally
 
     async def _put_all(self, actions: list[Action], tally: Tally, stop: Callable[[], bool]) -> None:
@@ -136,14 +138,14 @@ class Executor:
 
         async def run() -> None:
             try:
-                await self._apply(batch, tally, stop)
+                await self._carry_out(batch, tally, stop)
             finally:
                 self._limiter.release_on_behalf_of(token)
 
         token = object()
         await self._limiter.acquire_on_behalf_of(token)
         tally.is_stopped |= stop()
-        if tally.is_stopped or batch[0].side in tally.halted:
+        if tally.is_stopped or batch[0].side in tally.exhausted:
             self._limiter.release_on_behalf_of(token)
             return
         tasks.start_soon(run)
@@ -171,8 +173,33 @@ class Executor:
             if batch:
                 yield batch
 
-    async def _apply(self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]) -> None:
-        """One batch: hints in, steps done and durable, results stored; shielded once results exist."""
+    async def _carry_out(self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]) -> None:
+        """One batch. Where a full disk broke it off, what is smaller may still fit: the rest is tried once
+        more, small files first."""
+        side = actions[0].side
+        outcome = await self._apply(actions, tally, stop)
+        if len(outcome) == len(actions):
+            return
+        fatal = next((one for one in outcome if isinstance(one, Failed) and one.is_fatal), None)
+        if fatal is None or stop():
+            tally.is_stopped = True
+            return
+        again: Sequence[Result] = ()
+        if fatal.reason is Reason.DISK_FULL:
+            tried = {id(one.action) for one in outcome}
+            rest = sorted((action for action in actions if id(action) not in tried), key=size_of)
+            again = await self._apply(rest, tally, stop)
+            if len(again) == len(rest):
+                return
+        tally.halted[side] = fatal
+        if not any(isinstance(one, Done) for one in again):
+            tally.exhausted.add(side)
+
+    async def _apply(
+        self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]
+    ) -> Sequence[Result]:
+        """One batch: hints in, steps done and durable, results stored; shielded once results exist. Fewer
+        results than actions: it was broken off."""
         side = actions[0].side
         batch_id = self._world.new_id()
         hints = await self._database.read(records.hints, wanted_hints(actions))
@@ -190,12 +217,7 @@ class Executor:
             await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome, tally)
-        if len(outcome) < len(actions):
-            fatal = next((one for one in outcome if isinstance(one, Failed) and one.is_fatal), None)
-            if fatal is None:
-                tally.is_stopped = True
-            else:
-                tally.halted.setdefault(side, fatal)
+        return outcome
 
     def _step(self, action: Action, hints: Mapping[tuple[Side, bytes], StatHint]) -> Step:
         if not isinstance(action, Put):
@@ -274,6 +296,11 @@ class Executor:
                 tally.stale[action.side].add(action.to)
             tally.stale[Side.SOURCE].update(result.source_paths)
             tally.stale[Side.DESTINATION].update(result.destination_paths)
+
+
+def size_of(action: Action) -> int:
+    """Bytes that an action brings."""
+    return action.entry.size if isinstance(action, Put) else 0
 
 
 def concerns_rules(action: Action) -> bool:

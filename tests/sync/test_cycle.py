@@ -326,7 +326,7 @@ async def test_a_root_that_goes_away_while_files_are_put_is_told_as_such(
 
 
 async def test_a_full_disk_makes_the_pair_wait_and_blames_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "MAX_BATCH_BYTES", 40)
+    monkeypatch.setattr(executor, "MAX_BATCH_BYTES", 100)
     async with Desk.open() as desk:
         fill(desk, *(b"d/%d" % number for number in range(12)))
         fill(desk, b"mine", side=D)
@@ -350,3 +350,21 @@ async def test_a_full_disk_makes_the_pair_wait_and_blames_no_path(monkeypatch: p
         assert (report.is_complete, report.is_stopped) == (True, False)
         assert files(desk, S) == files(desk, D)
         assert await issues(desk) == {}
+
+
+async def test_what_fits_on_a_full_disk_is_put_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file stands first in its batch, and the disk has room for small ones only."""
+    async with Desk.open() as desk:
+        desk.users[S].write(b"a large one", b"x" * 1000, mtime_ns=OLD_NS)
+        desk.users[S].write(b"b large one", b"x" * 1000, mtime_ns=OLD_NS)
+        fill(desk, b"c", b"d", b"e")
+        large = {b"a large one", b"b large one"}
+        desk.trees[D].fault = lambda operation, path: (
+            errno.ENOSPC if operation == "stage" and path in large else None
+        )
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        report = await desk.cycle.synchronise(lambda: False)
+        assert set(files(desk, D)) == {b"c", b"d", b"e"}
+        assert await issues(desk) == dict.fromkeys(large, Reason.DISK_FULL)
+        assert report.is_complete, "nothing was left untried"
