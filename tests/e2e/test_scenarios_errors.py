@@ -36,7 +36,7 @@ def test_many_files_do_not_fit_until_there_is_room(case: Case) -> None:
         assert hold["reason"] == "disk-full"
         assert case.wait() == "degraded"
         assert set(case.issues().values()) <= {"disk-full"}
-        assert os.system(f"mount -o remount,nr_inodes=5000 {root}") == 0
+        subprocess.run(["mount", "-o", "remount,nr_inodes=5000", root], check=True)
         eventually(lambda: case.status()["state"] == "idle", "it does not go on by itself")
         case.sync()
         case.assert_same()
