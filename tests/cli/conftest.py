@@ -66,6 +66,12 @@ def syncctl(tmp_path: Path) -> Iterator[Syncctl]:
         yield Syncctl(path, backend)
 
 
+@pytest.fixture(autouse=True)
+def no_lower_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`syncd run` in this process would lower that of the tests, for good."""
+    monkeypatch.setattr("syncd.daemon.priority.give_way", lambda: None)
+
+
 @pytest.fixture
 def subprocess_environment(syncctl: Syncctl) -> dict[str, str]:
     return {**os.environ, "SYNCD_SOCKET": str(syncctl.socket), "PYTHONPATH": str(Path.cwd())}
