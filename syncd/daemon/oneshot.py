@@ -80,9 +80,10 @@ async def sync_once(
             total, trouble = Report(), None
             try:
                 await _passes(cycle, total, should_stop)
-                await cycle.expire_trash()
             except TransientError as error:
                 trouble = error
+                total.hold = cycle.hold
+            await cycle.expire_trash()
             return Outcome(total, await overview(cycle), total.hold, warning, trouble)
 
 

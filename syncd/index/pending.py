@@ -39,7 +39,7 @@ MANUAL = frozenset(
 )
 _IN_PASSING = frozenset({Reason.CHANGING, Reason.BLOCKED, Reason.PENDING, Reason.SUSPECT_TRUNCATED})
 """Nothing has failed: it is not the time yet."""
-_OF_THE_SIDE = frozenset({Reason.DISK_FULL, Reason.READ_ONLY})
+OF_THE_SIDE = frozenset({Reason.DISK_FULL, Reason.READ_ONLY})
 """Not the path's fault, however often it is tried."""
 WAITING = HELD | NOTES | MANUAL
 """No attempt by itself: a change of the path, an approval or a person brings it back."""
@@ -61,7 +61,7 @@ class PendingRow(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_quarantined(self) -> bool:
         """Has it failed again and again?"""
-        return self.attempts >= QUARANTINE_AFTER and self.reason not in WAITING | _IN_PASSING | _OF_THE_SIDE
+        return self.attempts >= QUARANTINE_AFTER and self.reason not in WAITING | _IN_PASSING | OF_THE_SIDE
 
     @property
     def shown_reason(self) -> Reason:

@@ -33,6 +33,7 @@ from syncd.core.plan import Plan
 from syncd.core.reason import Reason
 from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
+from syncd.index.pending import OF_THE_SIDE
 from syncd.sync import intents
 from syncd.sync.settings import PairSettings, Progress, World
 from syncd.sync.together import task_group
@@ -67,8 +68,6 @@ class Tally(msgspec.Struct):
     is_stopped: bool = False
     halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
     """Why actions of a side were not tried: its disk is full, or read-only."""
-    exhausted: set[Side] = msgspec.field(default_factory=set)
-    """Sides that take nothing at all any more."""
 
 
 class Executor:
@@ -106,7 +105,7 @@ class Executor:
             if stop():
                 tally.is_stopped = True
                 break
-            actions = [action for _, action in group if action.side not in tally.exhausted]
+            actions = [action for _, action in group]
             if level is Level.PUT:
                 await self._put_all(actions, tally, stop)
             else:
@@ -144,8 +143,8 @@ class Executor:
 
         token = object()
         await self._limiter.acquire_on_behalf_of(token)
-        tally.is_stopped |= stop()
-        if tally.is_stopped or batch[0].side in tally.exhausted:
+        if stop():
+            tally.is_stopped = True
             self._limiter.release_on_behalf_of(token)
             return
         tasks.start_soon(run)
@@ -176,24 +175,23 @@ class Executor:
     async def _carry_out(self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]) -> None:
         """One batch. Where a full disk broke it off, what is smaller may still fit: the rest is tried once
         more, small files first."""
-        side = actions[0].side
         outcome = await self._apply(actions, tally, stop)
+        fatal = [
+            one for one in outcome if isinstance(one, Failed) and one.is_fatal and one.reason in OF_THE_SIDE
+        ]
         if len(outcome) == len(actions):
+            if len(fatal) > 1:  # not one that is too large: the tree could do nothing with any of them
+                tally.halted[fatal[0].action.side] = fatal[0]
             return
-        fatal = next((one for one in outcome if isinstance(one, Failed) and one.is_fatal), None)
-        if fatal is None or stop():
+        if not fatal or stop():
             tally.is_stopped = True
             return
-        again: Sequence[Result] = ()
-        if fatal.reason is Reason.DISK_FULL:
-            tried = {id(one.action) for one in outcome}
-            rest = sorted((action for action in actions if id(action) not in tried), key=size_of)
-            again = await self._apply(rest, tally, stop)
-            if len(again) == len(rest):
+        if fatal[0].reason is Reason.DISK_FULL:
+            tried = {one.action.path for one in outcome}
+            rest = sorted((action for action in actions if action.path not in tried), key=size_of)
+            if len(await self._apply(rest, tally, stop)) == len(rest):
                 return
-        tally.halted[side] = fatal
-        if not any(isinstance(one, Done) for one in again):
-            tally.exhausted.add(side)
+        tally.halted[fatal[0].action.side] = fatal[0]
 
     async def _apply(
         self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]

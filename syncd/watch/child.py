@@ -62,8 +62,8 @@ def serve_blocking(requests: IO[bytes], words: IO[bytes]) -> None:
             failure = pump_blocking(
                 order, stop, lambda: tell(Began(number)), lambda batch: tell(Came(number, batch))
             )
-        except Exception as error:
-            failure = error
+        except BaseException as error:  # a panic of watchfiles is no Exception
+            failure = RuntimeError(f"{type(error).__name__}: {error}")
         stops.pop(number, None)
         tell(Ended(number, None if failure is None else (type(failure).__name__, str(failure))))
 

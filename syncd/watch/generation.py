@@ -20,7 +20,7 @@ from syncd.watch.cover import Cover, survey_blocking, unknown_blocking
 from syncd.watch.notify import Pace
 from syncd.watch.poll import DUTY, Signature, directories_of, signature_blocking
 from syncd.watch.port import Deliver, Event, Rescan
-from syncd.watch.pump import Host, Pump
+from syncd.watch.pump import Host, Pump, WatchingEnded
 from syncd.watch.root import CHECK_S, WatchedRoot, identify
 from syncd.watch.translate import Batch
 
@@ -48,6 +48,8 @@ class End(enum.Enum):
 
 def classify(failure: Exception, *, was_watching: bool) -> End:
     """watchfiles tells causes by text only; these were collected from 1.3 on Linux."""
+    if isinstance(failure, WatchingEnded):
+        return End.EVENTS_LOST
     text = str(failure)
     if "watch limit" in text or "os error 28" in text:
         return End.WATCHES
@@ -177,6 +179,7 @@ class Generation:
             if not misses:
                 await anyio.sleep(every_s)
             misses = misses + 1 if await self.send_cookie(VERIFY_TIMEOUT_S) is False else 0
+        self._host.give_up()
         self.finish(End.EVENTS_LOST)
 
     def _new_pump(self, paths: tuple[str, ...], *, recursive: bool) -> Pump:

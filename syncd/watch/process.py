@@ -3,24 +3,31 @@
 import itertools
 import struct
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import anyio
+import anyio.abc
 import msgspec
 from anyio.abc import ByteReceiveStream, ByteSendStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from syncd.tree.local.helper import command, environment, frame
-from syncd.watch.child import Began, Begin, Came, Request, Stop, Word, encode
+from syncd.watch.child import Began, Begin, Came, Ended, Request, Stop, Word, encode
 from syncd.watch.notify import Order
+from syncd.watch.pump import Threads, WatchingEnded
 from syncd.watch.translate import Batch
 
 _LENGTH = struct.Struct(">I")
 _FAILURES: Mapping[str, type[OSError]] = {
     kind.__name__: kind for kind in (FileNotFoundError, NotADirectoryError, PermissionError)
 }
+STOP_S = 2.0
+"""So long a cancelled pump waits for the word that its watches are gone."""
 _decode = msgspec.msgpack.Decoder(Word).decode
+
+
+class _CannotBegin(RuntimeError):
+    """No process is to be had: threads of this one do the work, though placing their watches holds it up."""
 
 
 class _Pumping:
@@ -33,47 +40,59 @@ class _Pumping:
         self.error: Exception | None = None
         """What a callback raised: it belongs to who gave the callback."""
         self.ended = anyio.Event()
+        self.gone = anyio.Event()
+        """Its watches are no more."""
 
     def end(self, failure: Exception | None) -> None:
         self.failure = failure
         self.ended.set()
+        self.gone.set()
 
 
 class WatchProcess:
     """See `Host`. `run` must be running."""
 
     def __init__(self) -> None:
-        self.pid: int | None = None
+        self._process: anyio.abc.Process | None = None
         self._numbers = itertools.count()
         self._pumpings: dict[int, _Pumping] = {}
         self._requests: list[Request] = []
         self._news = anyio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return None if self._process is None else self._process.pid
 
     async def pump(
         self, order: Order, stop: anyio.Event, began: Callable[[], None], receive: Callable[[Batch], None]
     ) -> Exception | None:
         """See `Host.pump`."""
         pumping = _Pumping(began, receive)
-        with self._asked(order, pumping) as number:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._relay, stop, number)
-                await pumping.ended.wait()
-                tasks.cancel_scope.cancel()
-        if pumping.error is not None:
-            raise pumping.error
-        return pumping.failure
-
-    @contextmanager
-    def _asked(self, order: Order, pumping: _Pumping) -> Iterator[int]:
         number = next(self._numbers)
         self._pumpings[number] = pumping
         self._ask(Begin(number, order))
         try:
-            yield number
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._relay, stop, number)
+                await pumping.ended.wait()
+                tasks.cancel_scope.cancel()
         finally:
-            del self._pumpings[number]
-            if not pumping.ended.is_set():
+            if not pumping.ended.is_set() or pumping.error is not None:
                 self._ask(Stop(number))
+            with anyio.move_on_after(STOP_S, shield=True):
+                await pumping.gone.wait()
+            del self._pumpings[number]
+        if pumping.error is not None:
+            raise pumping.error
+        if isinstance(pumping.failure, _CannotBegin):
+            return await Threads().pump(order, stop, began, receive)
+        return pumping.failure
+
+    def give_up(self) -> None:
+        """See `Host.give_up`: the process is killed, which ends every pump; `run` begins another one."""
+        if self._process is not None:
+            self._process.kill()
 
     async def _relay(self, stop: anyio.Event, number: int) -> None:
         await stop.wait()
@@ -86,19 +105,27 @@ class WatchProcess:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the process until cancelled. It ends with this one, however this one ends."""
         task_status.started()
-        while True:
-            await self._news.wait()
-            try:
-                await self._serve()
-                failure = "the watching process has ended"
-            except OSError as error:
-                failure = f"the watching process cannot be begun: {error.strerror}"
-            finally:
-                self.pid = None
-            self._requests.clear()
-            self._news = anyio.Event()
+        try:
+            while True:
+                await self._news.wait()
+                await self._live()
+        finally:
             for pumping in self._pumpings.values():
-                pumping.end(RuntimeError(failure))
+                pumping.gone.set()
+
+    async def _live(self) -> None:
+        """One process, from its beginning to its end, which ends all its pumps."""
+        try:
+            await self._serve()
+            failure: RuntimeError = WatchingEnded("the watching process has ended")
+        except OSError as error:
+            failure = _CannotBegin(error.strerror)
+        finally:
+            self._process = None
+        self._requests.clear()
+        self._news = anyio.Event()
+        for pumping in self._pumpings.values():
+            pumping.end(failure)
 
     async def _serve(self) -> None:
         process = await anyio.open_process(
@@ -112,7 +139,7 @@ class WatchProcess:
         async with process:
             if process.stdin is None or process.stdout is None:
                 raise OSError
-            self.pid = process.pid
+            self._process = process
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._write, process.stdin)
                 await self._read(process.stdout)
@@ -140,7 +167,11 @@ class WatchProcess:
 
     def _take(self, word: Word) -> None:
         pumping = self._pumpings.get(word.number)
-        if pumping is None or pumping.ended.is_set():
+        if pumping is None:
+            return
+        if pumping.ended.is_set():
+            if isinstance(word, Ended):
+                pumping.gone.set()
             return
         try:
             self._tell(pumping, word)

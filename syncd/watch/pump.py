@@ -21,9 +21,19 @@ class Host(Protocol):
     ) -> Exception | None:
         """`pump_blocking`, elsewhere: `began` and `receive` are called in the event loop."""
 
+    def give_up(self) -> None:
+        """What was sent through the watches did not come back: do not trust this host's work any more."""
+
+
+class WatchingEnded(RuntimeError):
+    """The host of a pump is gone. Another one can be had."""
+
 
 class Threads:
     """A thread of this process for each pump."""
+
+    def give_up(self) -> None:
+        """See `Host.give_up`: a thread cannot be ended from outside."""
 
     async def pump(
         self, order: Order, stop: anyio.Event, began: Callable[[], None], receive: Callable[[Batch], None]
@@ -56,7 +66,8 @@ class Pump:
     """Watches `paths` and hands each translated batch to `receive`, in the event loop.
 
     `failure` is why it ended by itself, or never began: an OSError or RuntimeError of watchfiles, whose text
-    is all that tells the cause. `was_watching`: it got as far as having its watches in place.
+    is all that tells the cause, or WatchingEnded. `was_watching`: it got as far as having its watches in
+    place.
     """
 
     def __init__(

@@ -96,10 +96,11 @@ def test_an_error_of_the_daemon_is_reported_by_the_group(syncctl: Syncctl) -> No
         b"HTTP/1.1 400",
     ],
 )
+@pytest.mark.parametrize("options", [(), ("--json",)])
 def test_an_answer_that_cannot_be_shown_leaves_no_half(
-    tmp_path: Path, reply: bytes, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, reply: bytes, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "odd.sock"
     with scripted(path, reply + b"\n"):
-        assert quick.status(("status", "--socket", str(path))) is None
+        assert quick.status(("status", "--socket", str(path), *options)) is None
     assert capsys.readouterr().out == ""

@@ -229,6 +229,10 @@ async def test_real_full_disk_keeps_the_old_version(tmp_path: Path) -> None:
         assert full.reason is Reason.DISK_FULL
         assert kit.read(b"f") == b"old"
         os.unlink(kit.at(b"ballast"))
+        before, after = await kit.put(b"before", b"1"), await kit.put(b"later", b"2")
+        results = await kit.run(before, bigger, after)
+        assert kinds(results) == ["Done", "Failed"], "what was staged is put in place, the rest not tried"
+        assert kit.tree() == {b"f": b"old", b"before": b"1"}
         results = await kit.run(*[await kit.put(b"n%d" % index, b"x") for index in range(60)])
         assert isinstance(results[-1], Failed)
         assert results[-1].is_fatal

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import anyio
 import pytest
 
 from syncd.core.reason import Reason
 from syncd.tree.local.helper import frame, read_frame
+from syncd.watch import generation as generation_module
 from syncd.watch import notify as notify_module
 from syncd.watch.child import Began, Begin, Ended, Stop, Word, encode, serve_blocking
 from syncd.watch.local import EVENTS_KIND
@@ -31,6 +33,14 @@ async def watching() -> AsyncIterator[WatchProcess]:
         await tasks.start(host.run)
         yield host
         tasks.cancel_scope.cancel()
+
+
+def inotify_instances(pid: int | None) -> int:
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += os.readlink(link) == "anon_inode:inotify"
+    return found
 
 
 def order(path: bytes) -> Order:
@@ -86,16 +96,48 @@ async def test_a_killed_process_is_begun_anew_and_a_scan_asked_for(root: bytes) 
             await ear.wait_for(Dirty(b"f", is_gone=False))
 
 
-async def test_a_process_that_cannot_be_begun_means_polling(
+async def test_a_hung_process_is_replaced(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkdir(os.path.join(root, b".syncd"))
+    monkeypatch.setattr(generation_module, "VERIFY_TIMEOUT_S", 0.3)
+    async with watching() as host, running(local(root, is_written=True, verify_s=0.05, host=host)) as ear:
+        first = host.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        await ear.wait_for(LOST[0])
+        assert host.pid not in (None, first)
+        write(root, b"f")
+        await ear.wait_for(Dirty(b"f", is_gone=False))
+
+
+async def test_a_process_that_dies_while_watches_are_placed_is_no_reason_to_poll(root: bytes) -> None:
+    host = WatchProcess()
+    watcher = local(root, host=host)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(host.run)
+
+        async def kill() -> None:
+            while host.pid is None:
+                await anyio.sleep(0)
+            os.kill(host.pid, signal.SIGKILL)
+
+        tasks.start_soon(kill)
+        async with running(watcher) as ear:
+            assert watcher.kind == EVENTS_KIND
+            write(root, b"f")
+            await ear.wait_for(Dirty(b"f", is_gone=False))
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_process_that_cannot_be_begun_means_threads(
     root: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     async with watching() as host:
         watcher = local(root, host=host)
         async with running(watcher) as ear:
-            assert watcher.kind == "poll"
-            assert "the watching process cannot be begun: No such file or directory" in watcher.detail
-            await ear.wait_for(Rescan(b"", Reason.WATCH_UNSUPPORTED))
+            assert (watcher.kind, host.pid) == (EVENTS_KIND, None)
+            write(root, b"f")
+            await ear.wait_for(Dirty(b"f", is_gone=False))
 
 
 async def test_the_process_ends_with_its_daemon(root: bytes) -> None:
@@ -113,6 +155,10 @@ async def test_an_error_of_a_receiver_is_its_own(root: bytes) -> None:
     async with watching() as host, running(local(root, host=host)) as ear:
         with pytest.raises(ValueError, match="of the receiver"), anyio.fail_after(PATIENCE_S):
             await host.pump(order(root), anyio.Event(), lambda: write(root, b"f"), fail)
+        if sys.platform == "linux":
+            with anyio.fail_after(PATIENCE_S):
+                while inotify_instances(host.pid) > 1:  # one is the ear's
+                    await anyio.sleep(0.01)
         write(root, b"g")
         await ear.wait_for(Dirty(b"g", is_gone=False))
 
@@ -157,7 +203,7 @@ def test_the_child_tells_what_broke(root: bytes, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(notify_module, "RustNotify", refuse)
     said = words_of(frame(encode(Begin(1, order(root)))), lambda word: isinstance(word, Ended))
-    assert said == [Ended(1, ("ValueError", "unforeseen"))]
+    assert said == [Ended(1, ("RuntimeError", "ValueError: unforeseen"))]
 
 
 def test_the_child_ends_with_its_requests() -> None:

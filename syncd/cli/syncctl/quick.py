@@ -20,6 +20,9 @@ from syncd.cli.syncctl.status_view import render_status, verdict
 from syncd.control.client import connect
 from syncd.daemon.paths import socket_candidates
 
+PATIENCE_S = 5.0
+"""Then the long way asks again, with all the time there is."""
+
 
 class _Question(NamedTuple):
     pairs: list[str]
@@ -36,10 +39,12 @@ def status(words: Sequence[str]) -> Exit | None:
     try:
         sockets = [question.socket] if question.socket else socket_candidates(os.environ)
         with connect(sockets) as client:
-            answer = client.ask("status", {"pairs": question.pairs} if question.pairs else {})
+            asked = {"pairs": question.pairs} if question.pairs else {}
+            answer = client.ask("status", asked, timeout_s=PATIENCE_S)
         shown = _attributes(answer)
         code = verdict(shown.pairs) if question.check else Exit.OK
-        text = _json(answer) if question.is_json else _page(shown)
+        page = _page(shown)  # as JSON too only what could be shown
+        text = _json(answer) if question.is_json else page
         sys.stdout.write(text)
         sys.stdout.flush()
     except Exception:

@@ -99,6 +99,8 @@ class _Run:
         self._slot_of: dict[int, str] = {}
         self._parked: list[tuple[int, Move, Parked]] = []
         self._is_halted = False
+        self._ends_with_staged = False
+        """A put found the disk full: what was staged before it is put in place, the rest is not tried."""
         puts = sum(isinstance(step.action, Put) for step in batch.steps)
         self._is_each_synced = puts <= FEW or not sc.has_syncfs()
         self._sources = Sources(small_contents(batch.steps))
@@ -145,6 +147,7 @@ class _Run:
                 self._record(index, content_failed(action, error))
             except OSError as error:
                 self._record(index, failed(action, error))
+        self._ends_with_staged, self._is_halted = self._is_halted, False
         self._sync_staged()
 
     def place(self) -> None:
@@ -156,11 +159,13 @@ class _Run:
             if type(step.action) is Move and step.action.parked
         }
         for index, step in leaving.items():
-            if not self._is_over():
+            if not (self._is_over() or self._ends_with_staged):
                 self._guarded(index, step, self._leave)
         for index, step in enumerate(steps):
             if self._is_over():
                 break
+            if self._ends_with_staged and index not in self._staged:
+                continue
             if index not in self._results and index not in leaving:
                 self._guarded(index, step, self._do)
         for index, action, parked in self._parked:
