@@ -1,7 +1,6 @@
 """The watching process from the daemon's side. It is begun with the first pump, and anew when it has died."""
 
 import itertools
-import struct
 import subprocess
 from collections.abc import Callable, Mapping
 
@@ -11,13 +10,12 @@ import msgspec
 from anyio.abc import ByteReceiveStream, ByteSendStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from syncd.tree.local.helper import command, environment, frame
+from syncd.tree.local.helper import LENGTH, command, environment, frame
 from syncd.watch.child import Began, Begin, Came, Ended, Request, Stop, Word, encode
 from syncd.watch.notify import Order
 from syncd.watch.pump import Threads, WatchingEnded
 from syncd.watch.translate import Batch
 
-_LENGTH = struct.Struct(">I")
 _FAILURES: Mapping[str, type[OSError]] = {
     kind.__name__: kind for kind in (FileNotFoundError, NotADirectoryError, PermissionError)
 }
@@ -160,7 +158,7 @@ class WatchProcess:
         buffered = BufferedByteReceiveStream(stream)
         try:
             while True:
-                (size,) = _LENGTH.unpack(await buffered.receive_exactly(_LENGTH.size))
+                (size,) = LENGTH.unpack(await buffered.receive_exactly(LENGTH.size))
                 self._take(_decode(await buffered.receive_exactly(size)))
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
             return

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ from syncd.sync.settings import Progress
 from tests.cli.conftest import Result
 from tests.daemon.desk import OLD_NS, contents
 from tests.daemon.life import pair_toml
+from tests.e2e.mounts import mounted, needs_root
 
 
 class Shell:
@@ -151,6 +153,24 @@ def test_what_stays_out_of_sync_is_counted(shell: Shell) -> None:
     assert done.code == Exit.DEGRADED
     assert "not in sync: 1 path" in done.out
     assert "waiting for you: 1 conflict" in done.out
+
+
+@needs_root
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_breaks_a_run_off_and_the_next_goes_on(shell: Shell, options: tuple[str, ...]) -> None:
+    with mounted(shell.b, "nr_inodes=60,mode=755") as root:
+        for number in range(200):
+            shell.write(shell.a / f"f{number}", b"1")
+        full = shell.sync(*options)
+        assert full.code == Exit.DEGRADED
+        if options:
+            assert (full.data["is_synced"], full.data["trouble"]["reason"]) == (False, "disk-full")
+        else:
+            assert "broken off: destination: No space left on device (disk-full)" in full.out
+            assert "run it again once that is mended" in full.out
+        subprocess.run(["mount", "-o", "remount,nr_inodes=5000", root], check=True)
+        assert shell.sync().code == Exit.OK
+        assert len(contents(shell.b)) == 200
 
 
 def test_a_lopsided_mirror_is_warned_of(shell: Shell) -> None:

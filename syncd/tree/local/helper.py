@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
+"""What a frame begins with: the bytes that follow."""
 _END_WAIT_S = 10.0
 
 
@@ -70,22 +71,22 @@ def environment() -> dict[str, str]:
 
 def frame(data: bytes) -> bytes:
     """`data` as it goes over the pipe."""
-    return _LENGTH.pack(len(data)) + data
+    return LENGTH.pack(len(data)) + data
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:
     """`stream` must be a buffered one: a raw one may write a part only."""
-    stream.write(_LENGTH.pack(len(data)))
+    stream.write(LENGTH.pack(len(data)))
     stream.write(data)
     stream.flush()
 
 
 def read_frame(stream: IO[bytes]) -> bytes:
     """The next frame; EOFError at the end."""
-    header = stream.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
+    header = stream.read(LENGTH.size)
+    if len(header) < LENGTH.size:
         raise EOFError
-    size = _LENGTH.unpack(header)[0]
+    size = LENGTH.unpack(header)[0]
     data = stream.read(size)
     if len(data) < size:
         raise EOFError
