@@ -5,11 +5,12 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
 from syncd.core.action import Done, Failed, Put, Result, Stale
 from syncd.core.reason import Reason
-from syncd.tree.local import hands
+from syncd.tree.local import hands, occupancy
 from syncd.tree.port import Batch, Step
 from tests.contract.localkit import Kit, mounted
 
@@ -46,6 +47,52 @@ async def test_a_process_puts_the_files_and_answers_like_a_thread(tmp_path: Path
         assert kit.read(result.action.path) == b"content %d" % number
         entry, hint = await kit.entry(result.action.path)
         assert (result.entry, result.hint) == (entry, hint)
+    await kit.target.close()
+
+
+async def test_many_batches_at_once_are_shared_out(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    work = await steps(kit, 12 * hands.LEAST_STEPS)
+    answers: dict[int, Sequence[Result]] = {}
+
+    async def give(number: int) -> None:
+        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
+        answers[number] = await kit.target.apply(Batch(f"b{number}", tuple(some), lambda: False))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(12):
+            tasks.start_soon(give, number)
+    assert len(children(kit)) == hands.CHILDREN
+    for number, results in answers.items():
+        expected = [step.action for step in work[number * hands.LEAST_STEPS :][: hands.LEAST_STEPS]]
+        assert [result.action for result in results] == expected
+        assert all(isinstance(result, Done) for result in results)
+    assert kit.tree() == {b"f%02d" % number: b"content %d" % number for number in range(len(work))}
+    await kit.target.close()
+
+
+async def test_all_batches_of_a_dead_process_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "CHILDREN", 1)
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    (pid,) = children(kit)
+    os.kill(pid, signal.SIGSTOP)
+    work = [await kit.put(b"g%02d" % index, b"later") for index in range(3 * hands.LEAST_STEPS)]
+    lost: list[Result] = []
+
+    async def give(number: int) -> None:
+        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
+        lost.extend(await kit.target.apply(Batch(f"b{number}", tuple(some), lambda: False)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(3):
+            tasks.start_soon(give, number)
+        await anyio.sleep(0.1)
+        os.kill(pid, signal.SIGKILL)
+    assert [type(result) for result in lost] == [Stale] * len(work)
+    assert all(isinstance(result, Done) for result in await apply(kit, work))
     await kit.target.close()
 
 
@@ -100,9 +147,9 @@ async def test_few_or_large_files_stay_in_this_process(tmp_path: Path) -> None:
 async def test_a_tree_that_is_opened_waits_for_the_process_of_a_killed_run(tmp_path: Path) -> None:
     kit = await Kit(tmp_path).open()
     stage = os.open(os.path.join(kit.b, b".syncd/stage"), os.O_RDONLY)
-    with hands.shared(stage):
-        assert not hands.is_free(stage)
-    assert hands.is_free(stage)
+    with occupancy.occupied(stage):
+        assert not occupancy.is_free(stage)
+    assert occupancy.is_free(stage)
     os.close(stage)
     await kit.target.close()
 

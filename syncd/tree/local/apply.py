@@ -1,8 +1,8 @@
 """One batch on one local tree: stage, write down, sync, put in place, sync.
 
-Runs in a worker thread. Never raises for one step's fate: every step that was begun has a result, and a
-step that failed leaves nothing behind. Nothing is displaced before the manifest of the trash folder is on
-the device, and nothing is answered as done before the new names are.
+Runs in a worker thread (`run`), or step by step on a conveyor. Never raises for one step's fate: every step
+that was begun has a result, and a step that failed leaves nothing behind. Nothing is displaced before the
+manifest of the trash folder is on the device, and nothing is answered as done before the new names are.
 """
 
 import contextlib
@@ -61,20 +61,23 @@ class Site(msgspec.Struct, frozen=True):
 def run(site: Site, batch: Batch) -> list[Result]:
     """Apply one batch. Raises NeedsUser only when the root itself cannot be used."""
     with site.root.use() as root:
-        directories = Directories(root, may_cross=site.may_cross)
-        try:
-            slots = Slots(site.root.control, site.side, batch.batch_id, site.root.now_ns())
-        except OSError as error:
-            return [failed(step.action, error) for step in batch.steps]
-        work = _Run(site, batch, root, directories, slots)
+        work = Work(site, batch, root)
         try:
             work.stage()
-            work.place()
+            work.place(synced(root) if work.is_unsynced else None)
+            work.settle(synced(root) if work.is_unsynced else None)
             return work.results()
         finally:
-            work.discard()
-            slots.close()
-            directories.close()
+            work.end()
+
+
+def synced(root: int) -> OSError | None:
+    """Bring the file system to the device; what went wrong."""
+    try:
+        sc.syncfs(root)
+    except OSError as error:
+        return error
+    return None
 
 
 def small_contents(steps: Sequence[Step]) -> Iterator[Content]:
@@ -87,13 +90,16 @@ def small_contents(steps: Sequence[Step]) -> Iterator[Content]:
                 yield step.content
 
 
-class _Run:
-    def __init__(self, site: Site, batch: Batch, root: int, directories: Directories, slots: Slots) -> None:
+class Work:
+    """One batch under way: `stage`, `place`, `settle`, with a sync of the file system before each of the
+    last two where `is_unsynced` asks for it; `end` in any case."""
+
+    def __init__(self, site: Site, batch: Batch, root: int) -> None:
+        self.batch = batch
+        self.is_unsynced = False
+        """Something must reach the device before this goes on."""
         self._site = site
-        self._batch = batch
         self._root = root
-        self._directories = directories
-        self._slots = slots
         self._results: dict[int, Result] = {}
         self._staged: dict[int, Staged] = {}
         self._slot_of: dict[int, str] = {}
@@ -102,11 +108,15 @@ class _Run:
         self._ends_with_staged = False
         """A put found the disk full: what was staged before it is put in place, the rest is not tried."""
         puts = sum(isinstance(step.action, Put) for step in batch.steps)
-        self._is_each_synced = puts <= FEW or not sc.has_syncfs()
+        # What goes to other mounts is not brought to the device by a sync of this one.
+        self._has_syncfs = sc.has_syncfs() and not site.may_cross
+        self._is_each_synced = puts <= FEW or not self._has_syncfs
+        self._directories = Directories(root, may_cross=site.may_cross)
+        self._slots = Slots(site.root.control, site.side, batch.batch_id, site.root.now_ns)
         self._sources = Sources(small_contents(batch.steps))
         self._stager = Stager(
             site.root.control.stage,
-            directories,
+            self._directories,
             site.owner,
             self._sources,
             stop=batch.stop,
@@ -115,8 +125,8 @@ class _Run:
             is_synced=self._is_each_synced,
         )
         self._placer = Placer(
-            directories,
-            slots,
+            self._directories,
+            self._slots,
             site.owner,
             mask=site.capabilities.mode_mask,
             slack_ns=site.slack_ns,
@@ -129,9 +139,9 @@ class _Run:
         return [self._results[index] for index in sorted(self._results)]
 
     def stage(self) -> None:
-        """Make all files, and the record of what will be displaced; bring both to the device."""
-        for index, step in enumerate(self._batch.steps):
-            if self._is_halted or self._batch.stop():
+        """Make all files, and the record of what will be displaced."""
+        for index, step in enumerate(self.batch.steps):
+            if self._is_halted or self.batch.stop():
                 break
             action = step.action
             if type(action) is not Put:
@@ -148,11 +158,13 @@ class _Run:
             except OSError as error:
                 self._record(index, failed(action, error))
         self._ends_with_staged, self._is_halted = self._is_halted, False
-        self._sync_staged()
+        self._write_down()
 
-    def place(self) -> None:
-        """Put in place what is staged and do the other steps, in order; bring the names to the device."""
-        steps = self._batch.steps
+    def place(self, error: OSError | None) -> None:
+        """Put in place what is staged and do the other steps, in order. `error`: the sync before failed."""
+        if error is not None and self.is_unsynced:
+            self._give_up(error)
+        steps = self.batch.steps
         leaving = {
             index: step
             for index, step in enumerate(steps)
@@ -170,45 +182,57 @@ class _Run:
                 self._guarded(index, step, self._do)
         for index, action, parked in self._parked:
             arrive = partial(self._arrive, action, parked)
-            self._guarded(index, self._batch.steps[index], arrive)
-        try:
-            self._sync_names()
-            self._slots.finish()
-        except OSError as error:
-            self._undone(error)
+            self._guarded(index, self.batch.steps[index], arrive)
+        self.is_unsynced = self._has_syncfs and len(self._placer.changed) > FEW
 
-    def discard(self) -> None:
-        """Throw away what was staged and not put in place."""
+    def settle(self, error: OSError | None) -> None:
+        """The names are on the device, or are brought there. `error`: the sync before failed."""
+        try:
+            if not self.is_unsynced:
+                self._sync_names()
+            elif error is not None:
+                raise error
+            self._slots.finish()
+        except OSError as failure:
+            self._undone(failure)
+
+    def end(self) -> None:
+        """Throw away what was staged and not put in place, and close what is open."""
         self._sources.close()
         for staged in self._staged.values():
             staged.discard()
+        self._slots.close()
+        self._directories.close()
 
     def _is_over(self) -> bool:
-        return self._is_halted or self._batch.stop()
+        return self._is_halted or self.batch.stop()
 
     def _record(self, index: int, result: Result) -> None:
         self._results[index] = result
         if isinstance(result, Failed) and result.is_fatal:
             self._is_halted = True
 
-    def _sync_staged(self) -> None:
+    def _write_down(self) -> None:
         try:
             records = self._slot_records()
             if records:
                 self._slots.prepare(records, is_synced=self._is_each_synced)
-            if not self._is_each_synced and self._staged:
-                sc.syncfs(self._root)
         except OSError as error:
-            # Nothing is displaced without its record: the whole batch stops here.
-            for index, step in enumerate(self._batch.steps):
-                self._results.setdefault(index, failed(step.action, error))
-            self._is_halted = True
+            self._give_up(error)
+        else:
+            self.is_unsynced = not self._is_each_synced and bool(self._staged or records)
+
+    def _give_up(self, error: OSError) -> None:
+        """Nothing is displaced without its record: the whole batch stops here."""
+        for index, step in enumerate(self.batch.steps):
+            self._results.setdefault(index, failed(step.action, error))
+        self._is_halted = True
 
     def _slot_records(self) -> list[Record]:
         """A slot for whatever this batch may displace."""
         records: list[Record] = []
         is_weak = not self._site.capabilities.has_exchange
-        for index, step in enumerate(self._batch.steps):
+        for index, step in enumerate(self.batch.steps):
             action = step.action
             if type(action) is Put and action.expect is None:
                 continue
@@ -300,9 +324,6 @@ class _Run:
     def _sync_names(self) -> None:
         changed = self._placer.changed
         if not changed:
-            return
-        if len(changed) > FEW and sc.has_syncfs():
-            sc.syncfs(self._root)
             return
         for path in sorted(changed):
             # Gone again (removed by a later step, or by someone): its parent is synced instead.

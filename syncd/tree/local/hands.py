@@ -1,18 +1,16 @@
 """Many small files are put in place by processes of their own, so that a first copy uses more than one core.
 
 Where a tree is given many files, batches of small ones go to child processes (`python -m
-syncd.tree.local.hands` is one), which apply them exactly as a thread would (`apply.run`). A child ends with
-its parent. While it works it holds a shared lock on the staging directory, so that a daemon that starts
-anew does not clean up beneath it. A child that dies leaves its batch unknown: all of it is looked at again.
+syncd.tree.local.hands` is one), which apply them as a thread would, on a conveyor. A child ends with its
+parent. While it works it holds the staging directory (`occupancy`). A child that dies leaves its batches
+unknown: all of them are looked at again.
 """
 
 import contextlib
-import fcntl
 import os
-import queue
+import select
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,6 +18,7 @@ from syncd.core.action import Done, Failed, Put, Result, Stale, TrashRef
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.tree.local import apply
 from syncd.tree.local.apply import Site
+from syncd.tree.local.conveyor import Conveyor
 from syncd.tree.local.helper import Helper, read_frame, streams, write_frame
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.reader import LocalContent, Reader
@@ -29,9 +28,10 @@ from syncd.tree.port import Batch, Capabilities, Step
 AFTER = 3000
 """Files from which on processes pay: starting one costs about as much as putting so many."""
 CHILDREN = 2
+JOBS_AT_ONCE = 3
+"""One is put in place, one is brought to the device, one is staged."""
 LEAST_STEPS = 16
 LARGEST_FILE = 1 << 20
-_LOCK_WAIT_S = 10.0
 
 
 class Duty(msgspec.Struct, frozen=True):
@@ -82,8 +82,7 @@ class Hands:
 
     def __init__(self) -> None:
         self._given = 0
-        self._lock = threading.Lock()
-        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._change = threading.Condition()
         self.children: list[_Child] = []
         self._duty: Duty | None = None
         self._has_failed = False
@@ -100,7 +99,7 @@ class Hands:
         duty = Duty(
             site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place
         )
-        child = self._child(duty)
+        child = self._take(duty)
         if child is None:
             return apply.run(site, batch)
         return self._hand_over(child, batch, orders)
@@ -108,10 +107,12 @@ class Hands:
     def _hand_over(self, child: "_Child", batch: Batch, orders: list[Order]) -> Sequence[Result]:
         try:
             answers = child.do(Job(batch.batch_id, orders))
-        except (OSError, EOFError, msgspec.MsgspecError):
+        except (OSError, EOFError, ValueError, msgspec.MsgspecError):
             self._bury(child)
             return [lost(step) for step in batch.steps]
-        self._free.put(child)
+        with self._change:
+            child.jobs -= 1
+            self._change.notify()
         batch.progress(sum(order.put.entry.size for order in orders))
         return [
             Done(batch.steps[answer.number].action, answer.entry, answer.hint, answer.trash)
@@ -120,38 +121,39 @@ class Hands:
             for answer in answers
         ]
 
-    def _child(self, duty: Duty) -> "_Child | None":
-        """A process that is free, begun if there may be another one; None when none can be had."""
-        with self._lock:
+    def _take(self, duty: Duty) -> "_Child | None":
+        """A process with room for another job, begun if there may be one more; None when none can be had."""
+        with self._change:
             if duty != self._duty:
                 self._end_all()
                 self._duty = duty
-            if self._free.empty() and len(self.children) < CHILDREN:
-                try:
-                    child = _Child(duty)
-                except OSError:
-                    return None
-                self.children.append(child)
-                return child
-        return self._next_free()
-
-    def _next_free(self) -> "_Child | None":
-        """Wait for a process to be done; None when all have died meanwhile."""
-        while self.children:
-            with contextlib.suppress(queue.Empty):
-                return self._free.get(timeout=1.0)
+            while not self._has_failed:
+                child = min(self.children, key=lambda one: one.jobs, default=None)
+                if (child is None or child.jobs) and len(self.children) < CHILDREN:
+                    try:
+                        child = _Child(duty)
+                    except OSError:
+                        return None
+                    self.children.append(child)
+                if child is not None and child.jobs < JOBS_AT_ONCE:
+                    child.jobs += 1
+                    return child
+                self._change.wait()
         return None
 
     def _bury(self, child: "_Child") -> None:
         """A process that died once would die again: no others until the tree has been idle."""
-        self._has_failed = True
-        with self._lock, contextlib.suppress(ValueError):
+        with self._change:
+            self._has_failed = True
+            self._change.notify_all()
+            if child not in self.children:
+                return
             self.children.remove(child)
         child.end()
 
     def let_go(self) -> None:
         """End the processes; they are begun again when there is much to do."""
-        with self._lock:
+        with self._change:
             self._given = 0
             self._has_failed = False
             self._end_all()
@@ -161,7 +163,6 @@ class Hands:
         for child in self.children:
             child.end()
         self.children.clear()
-        self._free = queue.LifoQueue()
 
 
 def orders_of(batch: Batch) -> tuple[list[Order], Reader | None]:
@@ -196,49 +197,32 @@ def lost(step: Step) -> Stale:
 
 
 class _Child:
-    """One process, one job at a time."""
+    """One process. Jobs are answered in the order in which they were given."""
 
     def __init__(self, duty: Duty) -> None:
+        self.jobs = 0
+        self._sending = threading.Lock()
+        self._last = threading.Event()
+        self._last.set()
         self._helper = Helper("syncd.tree.local.hands", is_apart=True)
         self.pid = self._helper.pid
         self._helper.send(_encoder.encode(duty))
 
     def do(self, job: Job) -> list[Answer]:
-        """Raises OSError, EOFError or MsgspecError when the process is gone or mad."""
-        self._helper.send(_encoder.encode(job))
-        return _answers.decode(self._helper.receive())
+        """From any thread. Raises OSError, EOFError, ValueError (another thread has closed the pipe) or
+        MsgspecError when the process is gone or mad."""
+        with self._sending:
+            before, done = self._last, threading.Event()
+            self._last = done
+            self._helper.send(_encoder.encode(job))
+        try:
+            before.wait()
+            return _answers.decode(self._helper.receive())
+        finally:
+            done.set()
 
     def end(self) -> None:
         self._helper.end()
-
-
-@contextlib.contextmanager
-def shared(directory: int) -> Iterator[None]:
-    """Hold the staging directory while a batch is under way."""
-    fcntl.flock(directory, fcntl.LOCK_SH)
-    try:
-        yield
-    finally:
-        fcntl.flock(directory, fcntl.LOCK_UN)
-
-
-def wait_until_free(directory: int) -> None:
-    """Wait, not for ever, until no process of a killed daemon is at work beneath a root."""
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while not is_free(directory) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def is_free(directory: int) -> bool:
-    """Is no process at work? A descriptor of its own: a lock belongs to an open file, not to a process."""
-    own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(own)
-    return True
 
 
 def serve() -> None:
@@ -251,12 +235,16 @@ def serve() -> None:
     source = Root.at(duty.source, is_written=False)
     site = Site(target, duty.side, Owner(duty.owner), duty.capabilities, duty.slack_ns, duty.may_cross)
     reader = Reader(source, may_cross=duty.source.may_cross)
-    with contextlib.suppress(EOFError, BrokenPipeError):
+
+    def answer(batch: Batch, results: Sequence[Result]) -> None:
+        write_frame(answers, _encoder.encode(answers_of(batch, results)))
+
+    with contextlib.suppress(EOFError, BrokenPipeError), contextlib.closing(Conveyor(site, answer)) as belt:
         while True:
-            job = _jobs.decode(read_frame(requests))
-            with target.use(), shared(target.control.stage):
-                results = apply.run(site, batch_of(job, reader))
-            write_frame(answers, _encoder.encode(answers_of(job, results)))
+            if belt.is_empty or select.select([requests], [], [], 0)[0]:
+                belt.move(batch_of(_jobs.decode(read_frame(requests)), reader))
+            else:
+                belt.move()
 
 
 def batch_of(job: Job, reader: Reader) -> Batch:
@@ -271,9 +259,9 @@ def batch_of(job: Job, reader: Reader) -> Batch:
     return Batch(batch_id=job.batch_id, steps=steps, stop=lambda: False)
 
 
-def answers_of(job: Job, results: Sequence[Result]) -> list[Answer]:
+def answers_of(batch: Batch, results: Sequence[Result]) -> list[Answer]:
     """A batch that was halted (the disk is full) has fewer results than orders."""
-    numbers = {id(order.put): number for number, order in enumerate(job.orders)}
+    numbers = {id(step.action): number for number, step in enumerate(batch.steps)}
     return [
         Placed(numbers[id(result.action)], result.entry, result.hint, result.trash)
         if isinstance(result, Done)

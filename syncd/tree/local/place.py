@@ -66,11 +66,11 @@ class Placer:
         parent, name = split(action.path)
         directory = self._directories.get(parent)
         try:
-            staged.publish(directory, name, self._has_exchange)
+            now = staged.publish(directory, name, self._has_exchange)
         except PermissionError:
-            self._with_write([parent], lambda: staged.publish(directory, name, self._has_exchange))
+            now = self._with_write([parent], lambda: staged.publish(directory, name, self._has_exchange))
         self.changed.add(parent)
-        return Done(action, staged.entry(action.entry), self._arrived(directory, name, staged.found))
+        return Done(action, staged.entry(action.entry), self._arrived(directory, name, staged.found, now))
 
     def replace(self, action: Put, staged: Staged, expect: Entry, hint: StatHint | None, slot: str) -> Done:
         parent, name = split(action.path)
@@ -192,14 +192,17 @@ class Placer:
     def _prove(self, directory: int, name: bytes, expect: Entry, hint: StatHint | None) -> Proof:
         return prove(directory, name, expect, hint, mask=self._mask, slack_ns=self._slack_ns)
 
-    def _arrived(self, directory: int, name: bytes, expected: os.stat_result) -> StatHint:
+    def _arrived(
+        self, directory: int, name: bytes, expected: os.stat_result, now: os.stat_result | None = None
+    ) -> StatHint:
         """The hint of what was put in place. Someone else's newer file there must not pass for it, nor a
-        change in the running tick: then the hint equals no stat, and the next observation looks."""
+        change in the running tick: then the hint equals no stat, and the next observation looks. `now`: what
+        was put in place, looked at after it got its name."""
         try:
-            now = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+            now = now or sc.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             return _smudged(expected)
-        is_it = now.st_ino == expected.st_ino
+        is_it = now.st_ino == expected.st_ino and now.st_nlink > 0
         if is_it and _is_directory(now):
             return hint_of(now)
         stamp = now.st_mtime_ns

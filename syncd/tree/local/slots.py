@@ -7,7 +7,7 @@ slots may still hold our own staged files; `finish` takes it away and drops a fo
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from syncd.core.action import TrashRef
 from syncd.core.entry import Side
@@ -22,14 +22,14 @@ _SLOT = re.compile(r"[a-z](\d+)")
 class Slots:
     """Slots of one batch. Single-threaded; `close` always."""
 
-    def __init__(self, control: Control, side: Side, batch_id: str, now_ns: int) -> None:
+    def __init__(self, control: Control, side: Side, batch_id: str, now: Callable[[], int]) -> None:
         if not _BATCH_ID.fullmatch(batch_id):
             raise ValueError(f"not a batch id: {batch_id!r}")
         self._control = control
         self._side = side
         self._batch_id = batch_id
         self._name = batch_id.encode()
-        self._now_ns = now_ns
+        self._now = now
         self._fd = -1
         self._manifest = -1
         self._next = 0
@@ -99,7 +99,7 @@ class Slots:
         self._fd = sc.open(self._name, sc.READ_DIRECTORY, dir_fd=self._control.trash)
         self._manifest = manifest.open_for_append(self._fd)
         if is_new:
-            manifest.write(self._manifest, [manifest.BatchRecord(self._batch_id, self._now_ns)])
+            manifest.write(self._manifest, [manifest.BatchRecord(self._batch_id, self._now())])
         else:
             self._next = max((_number(name) for name in sc.listdir(self._fd)), default=0)
 

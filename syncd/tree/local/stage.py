@@ -27,6 +27,8 @@ from syncd.tree.local.sources import Sources
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
+_MOST_NAMELESS = 2048
+"""Each is an open file until it has its name, and two batches may be staged at once."""
 _FILE = Kind.FILE
 _IS_BEYOND = contextlib.suppress(OverflowError)
 """A stamp that the system cannot hold: the file keeps the one that it has, and that is told."""
@@ -46,13 +48,14 @@ class Staged:
         self.found = found
         self.digest = digest
 
-    def publish(self, directory: int, name: bytes, has_flags: bool) -> None:
-        """Give it its name, which must be free (EEXIST)."""
+    def publish(self, directory: int, name: bytes, has_flags: bool) -> os.stat_result | None:
+        """Give it its name, which must be free (EEXIST). What it is then, where that is known by the way."""
         if self._fd >= 0:
             link_nameless(self._fd, directory, name)
+            now = sc.fstat(self._fd)
             sc.close(self._fd)
             self._fd = -1
-            return
+            return now
         try:
             rename_free(self._stage, self._name, directory, name, has_flags)
         except OSError as error:
@@ -61,6 +64,7 @@ class Staged:
             self._make_link_abroad(directory, name)
         else:
             self._name = b""
+        return None
 
     def _make_link_abroad(self, directory: int, name: bytes) -> None:
         """A link on another file system: made there, which is as atomic as a rename."""
@@ -114,7 +118,7 @@ class Stager:
         self._progress = progress
         self._has_reflink = has_reflink
         self._is_synced = is_synced
-        self._nameless = Nameless(min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3, 1024))
+        self._nameless = Nameless(min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3, _MOST_NAMELESS))
         self._parent: tuple[bytes, os.stat_result] | None = None
         self._own = os.geteuid(), os.getegid()
 

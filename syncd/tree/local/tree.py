@@ -23,8 +23,9 @@ from syncd.tree.local import apply, identity, kept, probe, recover, trash
 from syncd.tree.local.apply import Site
 from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
-from syncd.tree.local.hands import Hands, wait_until_free
+from syncd.tree.local.hands import Hands
 from syncd.tree.local.metadata import Owner
+from syncd.tree.local.occupancy import wait_until_free
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
 from syncd.tree.local.scan import Walk
