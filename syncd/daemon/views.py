@@ -15,6 +15,7 @@ from syncd.daemon.overview import Overview
 from syncd.index.history import HistoryRow
 from syncd.index.pending import NOTES, PendingRow
 from syncd.sync.explain import Explained
+from syncd.sync.settings import SYNCING
 
 if TYPE_CHECKING:
     # A single run uses some of these words, and needs no supervisor for them.
@@ -89,8 +90,8 @@ def pending_of(pair: "Pair | None") -> m.Pending:
     if pair is None:
         return m.Pending(files=0, bytes=0)
     progress = pair.cycle.progress
-    left = max(0, progress.total - progress.done) if progress.phase == "syncing" else 0
-    size = max(0, progress.bytes_total - progress.bytes_done) if progress.phase == "syncing" else 0
+    left = max(0, progress.total - progress.done) if progress.phase == SYNCING else 0
+    size = max(0, progress.bytes_total - progress.bytes_done) if progress.phase == SYNCING else 0
     return m.Pending(files=left + pair.settling + pair.overview.waiting, bytes=size)
 
 

@@ -28,7 +28,7 @@ from syncd.sync.ignoring import IgnoreRules
 from syncd.sync.keeping import Keeper
 from syncd.sync.observe import Observation, Observer
 from syncd.sync.opening import Opened, open_pair, rules_now, rules_of
-from syncd.sync.settings import BOTH, PairSettings, Progress, World
+from syncd.sync.settings import BOTH, SCANNING, PairSettings, Progress, World
 from syncd.sync.together import task_group
 from syncd.tree.port import Tree
 
@@ -124,7 +124,7 @@ class Cycle:
 
     async def observe_all(self) -> dict[Side, Observation]:
         """Scan both trees whole. Ignore files found on the way take effect before anything is decided."""
-        self.progress.phase = "scanning"
+        self.progress.phase = SCANNING
         self.progress.done = self.progress.total = 0
         seen: dict[Side, Observation] = {}
         for _ in range(QUIET_ROUNDS):
@@ -206,16 +206,18 @@ class Cycle:
         report = Report()
         idle_rounds = 0
         await self._keeper.leftovers.look_at_recent()
-        while True:
-            report.rounds += 1
-            done_before = report.done
-            is_settled = await self._round(report, stop, retries_all)
-            if is_settled or report.is_stopped:
-                break
-            idle_rounds = 0 if report.done > done_before else idle_rounds + 1
-            if (report.rounds >= MAX_ROUNDS and not self._walks) or idle_rounds >= QUIET_ROUNDS:
-                report.is_complete = False
-                break
+        async with self._executor.at_work():
+            while True:
+                report.rounds += 1
+                done_before, left_before = report.done, len(self._again)
+                is_settled = await self._round(report, stop, retries_all)
+                if is_settled or report.is_stopped:
+                    break
+                is_advancing = report.done > done_before or self._walks or len(self._again) < left_before
+                idle_rounds = 0 if is_advancing else idle_rounds + 1
+                if (report.rounds >= MAX_ROUNDS and not self._walks) or idle_rounds >= QUIET_ROUNDS:
+                    report.is_complete = False
+                    break
         await self._finish(report)
         return report
 
@@ -238,7 +240,8 @@ class Cycle:
         plan = await self.database.read(bookkeeping.plan_all, gathered.outcomes, rules, self.filter)
         plan = await self._guard(plan, report, now_ns)
         is_whole = bool(scope) and not gathered.is_partial
-        await self._store_verdicts(gathered, plan, scope if is_whole else (), report, now_ns)
+        judged = scope if is_whole else [DirtyPath(path, is_deep=False) for path in gathered.asked]
+        await self._store_verdicts(gathered, plan, judged, report, now_ns)
         try:
             await self._keeper.make_room(plan)
         except TransientError:
@@ -247,7 +250,7 @@ class Cycle:
         async with task_group() as tasks:
             if gathered.walks:
                 tasks.start_soon(self._gatherer.look_ahead, gathered.walks, rules)
-            tally = await self._execute(plan, report, stop)
+            tally = await self._execute(plan, report, stop, goes_on=bool(gathered.walks))
             if tally.is_stopped or tally.halted:
                 tasks.cancel_scope.cancel()
         if tally.is_stopped or tally.halted:
@@ -354,17 +357,19 @@ class Cycle:
     async def _store_verdicts(
         self, gathered: Gathered, plan: Plan, scope: Sequence[DirtyPath], report: Report, now_ns: int
     ) -> None:
-        unsettled = {outcome.path for outcome in gathered.outcomes} | gathered.unread
+        unsettled = {outcome.path for outcome in gathered.outcomes} | gathered.unread | set(gathered.later)
         found = await self.database.write(
             bookkeeping.store_verdicts, plan, scope, unsettled, report.hold, now_ns
         )
         for record in found:
             self.world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)
 
-    async def _execute(self, plan: Plan, report: Report, stop: Callable[[], bool]) -> Tally:
+    async def _execute(
+        self, plan: Plan, report: Report, stop: Callable[[], bool], *, goes_on: bool = False
+    ) -> Tally:
         if destructive(plan):
             await self.check_roots()
-        tally = await self._executor.run(plan, stop)
+        tally = await self._executor.run(plan, stop, goes_on=goes_on)
         self._keeper.leftovers.displaced(tally.displaced)
         report.done += tally.done
         report.failed += tally.failed
@@ -390,6 +395,10 @@ class Cycle:
                 kept = await self.database.write(bookkeeping.store_not_empty, side, filled, now_ns)
                 stale = [path for path in stale if path not in kept]
             self._again += [DirtyPath(path, is_deep=False) for path in stale]
+        if self._walks:
+            # The rounds of a walk read no feed: what came to light by the way is named here.
+            self._again += await self.database.read(dirty.dirty, self._position)
+            self._position = await self.database.read(feed.head)
         if tally.may_change_rules and await self._reload_ignore_rules():
             await self.observe_all()
 

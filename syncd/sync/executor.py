@@ -5,7 +5,8 @@ stale paths, which the cycle observes again. May import core, index and the tree
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import groupby
 
 import anyio
@@ -35,14 +36,16 @@ from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
 from syncd.index.pending import OF_THE_SIDE
 from syncd.sync import intents
-from syncd.sync.settings import PairSettings, Progress, World
+from syncd.sync.settings import SYNCING, PairSettings, Progress, World
 from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
 MAX_STEPS = 256
-MAX_PUTS = 512
+MAX_PUTS = 2048
 """Files of one batch, where they go quickly: a sync of the file system is paid by all of them."""
 MAX_BATCH_BYTES = 16 << 20
+_BESIDE_PUTS = (Level.DIRECTORY, Level.PUT)
+"""What the puts of another plan of the same walk cannot disturb."""
 TARGET_BATCH_S = 0.4
 """Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
 
@@ -69,6 +72,18 @@ class Tally(msgspec.Struct):
     halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
     """Why actions of a side were not tried: its disk is full, or read-only."""
 
+    @property
+    def asks_for_more(self) -> bool:
+        """Is there anything that must be looked at before the next plan is made?"""
+        return bool(
+            self.is_stopped
+            or self.halted
+            or self.may_change_rules
+            or self.moved
+            or self.half_done
+            or any(self.stale.values())
+        )
+
 
 class Executor:
     """Applies plans of one pair. Only the cycle task uses it."""
@@ -85,76 +100,104 @@ class Executor:
         self._trees = trees
         self._world = world
         self._progress = progress
-        self._limiter = anyio.CapacityLimiter(max(1, settings.workers))
+        self._workers = max(1, settings.workers)
+        self._tasks: anyio.abc.TaskGroup
+        self._limiter: anyio.CapacityLimiter
+        self._idle = anyio.Event()
+        self._tally = Tally()
         self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
         self._reports: dict[bytes, Reason] = {}
 
-    async def run(self, plan: Plan, stop: Callable[[], bool]) -> Tally:
-        """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state is not written."""
-        tally = Tally()
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """`run` works within; at the end nothing is under way any more."""
+        self._tally = Tally()
+        self._limiter = anyio.CapacityLimiter(self._workers)
+        async with task_group() as tasks:
+            self._tasks = tasks
+            yield
+
+    async def run(self, plan: Plan, stop: Callable[[], bool], *, goes_on: bool = False) -> Tally:
+        """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state is not written.
+
+        Where the next plan only adds (`goes_on`), it need not wait for the last puts of this one: they are
+        told with its own results, unless somebody must look at what has come so far.
+        """
         self._drafts = {record.path: record for record in plan.conflicts}
         self._reports = dict(plan.reports)
-        self._progress.phase = "syncing"
-        self._progress.done = self._progress.bytes_done = 0
-        self._progress.total = len(plan.actions)
-        self._progress.bytes_total = sum(
-            action.entry.size for _, action in plan.actions if isinstance(action, Put)
-        )
+        self._expect(plan)
         for level, group in groupby(plan.actions, key=lambda item: item[0]):
+            if level not in _BESIDE_PUTS:
+                await self._until_idle()
             if stop():
-                tally.is_stopped = True
+                self._tally.is_stopped = True
                 break
             actions = [action for _, action in group]
             if level is Level.PUT:
-                await self._put_all(actions, tally, stop)
+                await self._begin_puts(actions, stop)
             else:
                 for batch in self._in_order(actions):
-                    await self._carry_out(batch, tally, stop)
+                    await self._carry_out(batch, stop)
+        if not goes_on or self._tally.asks_for_more:
+            await self._until_idle()
+        tally, self._tally = self._tally, Tally()
         return tally
 
-    async def _put_all(self, actions: list[Action], tally: Tally, stop: Callable[[], bool]) -> None:
-        """Small files first, a bounded number of batches at once."""
+    def _expect(self, plan: Plan) -> None:
+        """Progress counts on through all plans of one walk."""
+        progress = self._progress
+        if progress.phase != SYNCING:
+            progress.phase = SYNCING
+            progress.done = progress.bytes_done = progress.total = progress.bytes_total = 0
+        progress.total += len(plan.actions)
+        progress.bytes_total += sum(size_of(action) for _, action in plan.actions)
+
+    async def _begin_puts(self, actions: list[Action], stop: Callable[[], bool]) -> None:
+        """Small files first, a bounded number of batches at once. The last ones are under way afterwards."""
         puts = [action for action in actions if isinstance(action, Put)]
         small = [put for put in puts if put.entry.size <= MAX_BATCH_BYTES]
         large = sorted(
             (put for put in puts if put.entry.size > MAX_BATCH_BYTES), key=lambda put: put.entry.size
         )
-        async with task_group() as tasks:
-            for batch in self._by_size(small):
-                await self._start(tasks, batch, tally, stop)
-            for put in large:
-                await self._start(tasks, [put], tally, stop)
+        for batch in self._by_size(small):
+            await self._begin(batch, stop)
+        for put in large:
+            await self._begin([put], stop)
 
-    async def _start(
-        self,
-        tasks: anyio.abc.TaskGroup,
-        batch: Sequence[Action],
-        tally: Tally,
-        stop: Callable[[], bool],
-    ) -> None:
+    async def _begin(self, batch: Sequence[Action], stop: Callable[[], bool]) -> None:
         """Begin a batch as soon as there is room for it."""
 
         async def run() -> None:
             try:
-                await self._carry_out(batch, tally, stop)
+                await self._carry_out(batch, stop)
             finally:
                 self._limiter.release_on_behalf_of(token)
+                if not self._limiter.borrowed_tokens:
+                    self._idle.set()
 
         token = object()
         await self._limiter.acquire_on_behalf_of(token)
         if stop():
-            tally.is_stopped = True
+            self._tally.is_stopped = True
             self._limiter.release_on_behalf_of(token)
             return
-        tasks.start_soon(run)
+        self._tasks.start_soon(run)
+
+    async def _until_idle(self) -> None:
+        while self._limiter.borrowed_tokens:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     def _in_order(self, actions: list[Action]) -> Iterator[list[Action]]:
-        """Consecutive actions of one side, in the plan's order."""
+        """Consecutive actions of one side, in the plan's order. Of a cycle of names one leaves first and
+        arrives last: all in one batch."""
         for _, group in groupby(actions, key=lambda action: action.side):
             run = list(group)
-            for start in range(0, len(run), MAX_STEPS):
-                yield run[start : start + MAX_STEPS]
+            has_cycle = any(type(action) is Move and action.parked for action in run)
+            steps = len(run) if has_cycle else MAX_STEPS
+            for start in range(0, len(run), steps):
+                yield run[start : start + steps]
 
     def _by_size(self, puts: list[Put]) -> Iterator[list[Action]]:
         """Batches of one side, bounded in files and bytes; the bound in files follows the measured pace."""
@@ -172,30 +215,28 @@ class Executor:
             if batch:
                 yield batch
 
-    async def _carry_out(self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]) -> None:
+    async def _carry_out(self, actions: Sequence[Action], stop: Callable[[], bool]) -> None:
         """One batch. Where a full disk broke it off, what is smaller may still fit: the rest is tried once
         more, small files first."""
-        outcome = await self._apply(actions, tally, stop)
+        outcome = await self._apply(actions, stop)
         fatal = [
             one for one in outcome if isinstance(one, Failed) and one.is_fatal and one.reason in OF_THE_SIDE
         ]
         if len(outcome) == len(actions):
             if len(fatal) > 1:  # not one that is too large: the tree could do nothing with any of them
-                tally.halted[fatal[0].action.side] = fatal[0]
+                self._tally.halted[fatal[0].action.side] = fatal[0]
             return
         if not fatal or stop():
-            tally.is_stopped = True
+            self._tally.is_stopped = True
             return
         if fatal[0].reason is Reason.DISK_FULL:
             tried = {one.action.path for one in outcome}
             rest = sorted((action for action in actions if action.path not in tried), key=size_of)
-            if len(await self._apply(rest, tally, stop)) == len(rest):
+            if len(await self._apply(rest, stop)) == len(rest):
                 return
-        tally.halted[fatal[0].action.side] = fatal[0]
+        self._tally.halted[fatal[0].action.side] = fatal[0]
 
-    async def _apply(
-        self, actions: Sequence[Action], tally: Tally, stop: Callable[[], bool]
-    ) -> Sequence[Result]:
+    async def _apply(self, actions: Sequence[Action], stop: Callable[[], bool]) -> Sequence[Result]:
         """One batch: hints in, steps done and durable, results stored; shielded once results exist. Fewer
         results than actions: it was broken off."""
         side = actions[0].side
@@ -214,7 +255,7 @@ class Executor:
                 raise
             await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
-        self._count(outcome, tally)
+        self._count(outcome)
         return outcome
 
     def _step(self, action: Action, hints: Mapping[tuple[Side, bytes], StatHint]) -> Step:
@@ -263,7 +304,8 @@ class Executor:
             return None
         return msgspec.structs.replace(draft, trash=done.trash)
 
-    def _count(self, outcome: Sequence[Result], tally: Tally) -> None:
+    def _count(self, outcome: Sequence[Result]) -> None:
+        tally = self._tally
         publish = self._world.publish
         for result in outcome:
             action = result.action

@@ -20,11 +20,11 @@ from syncd.core.state import PathState
 from syncd.index import nodes, pending, records, triples
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
-from syncd.sync.settings import BOTH, Progress, World
+from syncd.sync.settings import BOTH, SYNCING, Progress, World
 from syncd.tree.port import Digested, Tree
 
 PAGE = 2000
-WINDOW = 20_000
+WINDOW = 10_000
 """Plain additions and adoptions that are planned at once."""
 DIGESTS = 256
 _NOTHING, _PUT, _MKDIR, _COMPARE = Verb.NOTHING, Verb.PUT, Verb.MKDIR, Verb.COMPARE
@@ -43,6 +43,8 @@ class Gathered(msgspec.Struct):
     subtrees for the rounds that follow."""
 
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
+    asked: list[bytes] = msgspec.field(default_factory=list)
+    """The paths named by the scope that were looked up, whatever is left of what is beneath them."""
     later: list[bytes] = msgspec.field(default_factory=list)
     walks: list[Walk] = msgspec.field(default_factory=list)
     stale: dict[Side, set[bytes]] = msgspec.field(
@@ -50,6 +52,12 @@ class Gathered(msgspec.Struct):
     )
     unread: set[bytes] = msgspec.field(default_factory=set)
     """Paths whose content must be read before anything can be said, and could not be read now."""
+    unsettled: set[bytes] = msgspec.field(default_factory=set)
+    """Directories of one side whose own fate is not an addition: they go, or come instead of something."""
+    beneath: list[Outcome] = msgspec.field(default_factory=list)
+    """What could be done in any order but for such a directory above: it is decided with that. A window of
+    them; `waiting` are the others."""
+    waiting: list[bytes] = msgspec.field(default_factory=list)
     additions: int = 0
     seen: int = 0
 
@@ -88,30 +96,37 @@ class Gatherer:
         self._world = world
         self._progress = progress
         self._ahead: Ahead | None = None
+        self._unsettled: set[bytes] = set()
+        """Those of earlier windows that the walks that are left go on beneath."""
 
     async def gather(self, dirty: Sequence[DirtyPath], rules: Rules) -> Gathered:
         """Outcomes for `dirty` and its ancestors, digests read where they were needed."""
         gathered = Gathered()
+        self._unsettled = set()
         shallow = [item.path for item in dirty if not item.is_deep]
         deep = [item.path for item in dirty if item.is_deep]
+        asked: set[bytes] = set()
         for start in range(0, len(shallow), PAGE):
             if gathered.is_full:
                 gathered.later += shallow[start:]
                 break
-            await self._reconcile(gathered, with_ancestors(shallow[start : start + PAGE]), rules)
+            wanted = [path for path in with_ancestors(shallow[start : start + PAGE]) if path not in asked]
+            asked.update(wanted)
+            gathered.asked += shallow[start : start + PAGE]
+            await self._reconcile(gathered, wanted, rules)
         if deep:
-            await self._reconcile(gathered, with_ancestors(deep, include_self=False), rules)
-        await self._walk_all(gathered, [Walk(root) for root in deep], rules, self._progress)
+            wanted = [path for path in with_ancestors(deep, include_self=False) if path not in asked]
+            await self._reconcile(gathered, wanted, rules)
+        await self._walk_all(gathered, [Walk(root) for root in deep], rules)
         return gathered
 
     async def resume(self, walks: Sequence[Walk], rules: Rules) -> Gathered:
         """The next window of what an earlier one left."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.is_for(walks, rules):
-            self._progress.done = ahead.gathered.seen
             return ahead.gathered
         gathered = Gathered()
-        await self._walk_all(gathered, walks, rules, self._progress)
+        await self._walk_all(gathered, walks, rules)
         return gathered
 
     async def look_ahead(self, walks: Sequence[Walk], rules: Rules) -> None:
@@ -119,32 +134,39 @@ class Gatherer:
         paths are others. What goes wrong is left to `resume`."""
         gathered = Gathered()
         with contextlib.suppress(SyncdError):
-            await self._walk_all(gathered, walks, rules, Progress())
+            await self._walk_all(gathered, walks, rules)
             self._ahead = Ahead(tuple(walks), rules, gathered)
 
     def forget_ahead(self) -> None:
         """Something was observed: what was gathered ahead may be out of date."""
         self._ahead = None
 
-    async def _walk_all(
-        self, gathered: Gathered, walks: Sequence[Walk], rules: Rules, progress: Progress
-    ) -> None:
+    async def _walk_all(self, gathered: Gathered, walks: Sequence[Walk], rules: Rules) -> None:
         """Subtrees page by page, until the window is full. What deletes, moves or conflicts is then left
         to the end, when all of it is known."""
         left = list(walks)
+        gathered.unsettled |= self._unsettled
         while left and not gathered.is_full:
             walk = left.pop(0)
+            if walk.after is None:
+                gathered.asked.append(walk.root)
             page = await self._database.read(reconcile_walk, walk.root, walk.after, PAGE, rules)
             outcomes, after, count = page
             gathered.seen += count
-            progress.done = gathered.seen
+            if self._progress.phase != SYNCING:
+                self._progress.done = gathered.seen
             await self._keep(gathered, outcomes, rules)
             if after is not None:
                 left.insert(0, Walk(walk.root, after))
         gathered.walks = left
+        self._unsettled = gathered.unsettled & above(left)
         if gathered.walks or gathered.later:
             gathered.later += [one.path for one in gathered.outcomes if not is_independent(one)]
+            gathered.later += [one.path for one in gathered.beneath]
             gathered.outcomes = [one for one in gathered.outcomes if is_independent(one)]
+        else:
+            gathered.outcomes += gathered.beneath
+        gathered.later += gathered.waiting
 
     async def _reconcile(self, gathered: Gathered, wanted: Sequence[bytes], rules: Rules) -> None:
         await self._keep(gathered, await self._database.read(reconcile_paths, wanted, rules), rules)
@@ -158,8 +180,7 @@ class Gatherer:
             answers = await self._database.read(reconcile_paths, again, rules)
             kept += [outcome for outcome in answers if outcome.verb is not Verb.COMPARE]
             gathered.unread.update(outcome.path for outcome in answers if outcome.verb is Verb.COMPARE)
-        gathered.additions += sum(map(is_independent, kept))
-        gathered.outcomes += kept
+        add(gathered, kept)
 
     async def _digest(self, wanting: Sequence[Outcome], gathered: Gathered) -> None:
         """Read the digests that the comparison lacks and store them where the stat still agrees."""
@@ -202,6 +223,35 @@ def is_independent(outcome: Outcome) -> bool:
         state = outcome.state
         return state.base is None and (state.source is None or state.destination is None)
     return verb in (Verb.ADOPT, Verb.LEAVE)
+
+
+def add(gathered: Gathered, kept: Sequence[Outcome]) -> None:
+    """Take outcomes into the window, parents first."""
+    unsettled = gathered.unsettled
+    for outcome in kept:
+        if not is_independent(outcome):
+            gathered.outcomes.append(outcome)
+            if is_directory_of_one(outcome.state):
+                unsettled.add(outcome.path)
+        elif not unsettled or unsettled.isdisjoint(paths.ancestors(outcome.path)):
+            gathered.outcomes.append(outcome)
+            gathered.additions += 1
+        elif len(gathered.beneath) < WINDOW:
+            gathered.beneath.append(outcome)
+        else:
+            gathered.waiting.append(outcome.path)
+
+
+def is_directory_of_one(state: PathState) -> bool:
+    """Is there a directory on one side, and none on the other?"""
+    here = [entry is not None and entry.kind is Kind.DIRECTORY for entry in (state.source, state.destination)]
+    return here[0] is not here[1]
+
+
+def above(walks: Sequence[Walk]) -> set[bytes]:
+    """Where `walks` go on, and every directory above."""
+    ends = {walk.root if walk.after is None else walk.after for walk in walks}
+    return ends.union(*map(paths.ancestors, ends))
 
 
 def reconcile_paths(db: sqlite3.Connection, wanted: Sequence[bytes], rules: Rules) -> list[Outcome]:

@@ -200,7 +200,8 @@ class _Run:
         """Merge, gather what is wanted, and go on with what had to wait, until nothing moves any more."""
         waiting = listings
         while waiting:
-            wanted = await self._database.write(self.merge.merge_listings, waiting)
+            # What a power cut takes back is observed again.
+            wanted = await self._database.note(self.merge.merge_listings, waiting)
             await self._answer(wanted, {listing.path: listing for listing in listings})
             if len(wanted.orphans) == len(waiting) and not wanted.arrivals:
                 return

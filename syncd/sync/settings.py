@@ -61,6 +61,9 @@ class World(msgspec.Struct, frozen=True):
     publish: Publish
 
 
+SCANNING, SYNCING = "scanning", "syncing"
+
+
 class Progress(msgspec.Struct):
     """How far the current phase is; read by status, written by the engine."""
 

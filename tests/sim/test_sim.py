@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.sync import executor, gathering
 from tests.sim.harness import Verdict, simulate
 
 COUNT = int(os.environ.get("SYNCD_SIM_SEEDS", "150"))
@@ -40,6 +41,22 @@ def test_kept_seeds_stay_sound(seed: int) -> None:
 @pytest.mark.parametrize("first", range(0, COUNT, 10))
 def test_seeds_are_sound(first: int) -> None:
     for seed in range(first, min(first + 10, COUNT)):
+        assert_sound(simulate(seed))
+
+
+NARROW = [(0, 15), (15, 30), (30, 45), (45, 60), (60, 75), (98, 99), (311, 312), (461, 462)]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("seeds", NARROW)
+def test_narrow_windows_are_sound(seeds: tuple[int, int], size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As trees of millions of paths are planned: no round sees all of it, and the next plan begins while
+    the last batches are under way."""
+    monkeypatch.setattr(gathering, "PAGE", size - 1)
+    monkeypatch.setattr(gathering, "WINDOW", size)
+    monkeypatch.setattr(executor, "MAX_STEPS", size - 1)
+    monkeypatch.setattr(executor, "MAX_PUTS", size - 1)
+    for seed in range(*seeds):
         assert_sound(simulate(seed))
 
 

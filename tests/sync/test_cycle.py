@@ -1,8 +1,10 @@
 """Cycles over two trees in memory: broken off, in windows, against people and errors that do not give way."""
 
 import errno
+from collections.abc import Sequence
 from itertools import count
 
+import anyio
 import pytest
 
 from syncd.core.action import Result
@@ -96,6 +98,84 @@ async def test_large_trees_are_planned_in_windows(monkeypatch: pytest.MonkeyPatc
         assert desk.told.count("directory.moved") == 1
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "PAGE", 2)
+    monkeypatch.setattr(gathering, "WINDOW", 3)
+
+
+async def test_a_directory_of_many_windows_takes_the_name_of_a_file(narrow: None) -> None:
+    """What is beneath it waits for the name, and keeps nobody else waiting."""
+    async with Desk.open() as desk:
+        fill(desk, b"data", b"z")
+        await desk.sync()
+        desk.users[S].delete(b"data")
+        desk.users[S].mkdir(b"data")
+        fill(desk, *(b"data/%s/f%d" % (name, j) for name in (b"a", b"b") for j in range(9)))
+        desk.users[S].delete(b"z")
+        fill(desk, *(b"z/f%d" % j for j in range(4)))
+        report = await desk.sync()
+        assert report.is_complete
+        assert files(desk, S) == files(desk, D)
+        assert len(files(desk, D)) == 22
+
+
+async def test_a_file_takes_the_name_of_a_kept_directory_of_many_windows(narrow: None) -> None:
+    """A backup deletes nothing: the directory with what was left alone in it goes aside as a whole."""
+    async with Desk.open(mode=Mode.SOURCE_BACKUP) as desk:
+        fill(desk, b"name/first")
+        await desk.sync()
+        fill(desk, *(b"name/f%d" % j for j in range(10)), side=D)
+        desk.users[S].delete(b"name/first")
+        desk.users[S].delete(b"name")
+        fill(desk, b"name")
+        report = await desk.sync()
+        assert report.is_complete
+        assert files(desk, D)[b"name"] == b"content of name"
+        kept = {data for path, data in files(desk, D).items() if path.startswith(b"name.")}
+        kept |= {data for path, data in files(desk, D).items() if path.startswith(b"name ")}
+        assert {b"content of name/f%d" % j for j in range(10)} <= kept
+
+
+async def test_equal_trees_of_many_windows_are_adopted_at_once(narrow: None) -> None:
+    """A window without an action is an advance, too."""
+    async with Desk.open() as desk:
+        names = [b"f%02d" % j for j in range(60)]
+        fill(desk, *names)
+        fill(desk, *names, side=D)
+        report = await desk.sync()
+        assert report.is_complete
+        assert report.done == 0
+        assert (await desk.sync()).rounds == 1
+
+
+async def test_the_last_puts_of_a_window_go_on_beside_the_next_one(
+    narrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that takes its time holds up neither the next plan nor its directories."""
+    async with Desk.open() as desk:
+        fill(desk, *(b"d%d/f" % j for j in range(6)))
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        real, order, late = desk.trees[D].apply, list[bytes](), anyio.Event()
+
+        async def apply(batch: Batch) -> Sequence[Result]:
+            first = batch.steps[0].action.path
+            if first == b"d0/f":
+                await late.wait()
+            order.extend(step.action.path for step in batch.steps)
+            if b"d2" in order:
+                late.set()
+            return await real(batch)
+
+        monkeypatch.setattr(desk.trees[D], "apply", apply)
+        with anyio.fail_after(5):
+            report = await desk.cycle.synchronise(lambda: False)
+        assert order.index(b"d0/f") > order.index(b"d2")
+        assert (report.is_complete, report.done) == (True, 12)
+        assert files(desk, S) == files(desk, D)
+
+
 async def test_many_named_paths_are_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "PAGE", 2)
     monkeypatch.setattr(gathering, "WINDOW", 3)
@@ -106,6 +186,24 @@ async def test_many_named_paths_are_taken_in_portions(monkeypatch: pytest.Monkey
         await desk.cycle.observe(S, names, ())
         assert (await desk.cycle.synchronise(lambda: False)).is_complete
         assert files(desk, S) == files(desk, D)
+
+
+async def test_names_that_change_hands_are_moved_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many others move: what is parked can arrive only when its name is free."""
+    monkeypatch.setattr(executor, "MAX_STEPS", 1)
+    async with Desk.open() as desk:
+        fill(desk, b"x", b"y", *(b"m%d" % j for j in range(5)))
+        await desk.sync()
+        user = desk.users[S]
+        for j in range(5):
+            user.rename(b"m%d" % j, b"a%d" % j)
+        for old, new in ((b"x", b"z"), (b"y", b"x"), (b"z", b"y")):
+            user.rename(old, new)
+        report = await desk.sync()
+        assert report.is_complete
+        assert files(desk, D) == files(desk, S)
+        assert files(desk, D)[b"x"] == b"content of y"
+        assert desk.told.count("file.moved") == 7
 
 
 # Renames of directories.
