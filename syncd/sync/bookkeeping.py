@@ -21,7 +21,7 @@ from syncd.core.rules import Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results, triples
 from syncd.index.dirty import DirtyPath, merge
 from syncd.sync.observe import Observation
-from syncd.sync.settings import BOTH
+from syncd.sync.settings import BOTH, Extent
 
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
@@ -138,6 +138,17 @@ def plan_all(db: sqlite3.Connection, outcomes: Sequence[Outcome], rules: Rules, 
         exists=exists_in(db),
         may_move_directory=movable_in(db, ignore),
         taken=taken_in(db),
+    )
+
+
+def to_come(db: sqlite3.Connection) -> Extent:
+    """What the fuller tree holds beyond the base: what a first copy has left, more or less."""
+    source, destination, shared = (
+        Extent(*row) for row in db.execute("SELECT files, bytes FROM totals ORDER BY tree")
+    )
+    return Extent(
+        max(source.files, destination.files, shared.files) - shared.files,
+        max(source.bytes, destination.bytes, shared.bytes) - shared.bytes,
     )
 
 

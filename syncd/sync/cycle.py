@@ -28,7 +28,7 @@ from syncd.sync.ignoring import IgnoreRules
 from syncd.sync.keeping import Keeper
 from syncd.sync.observe import Observation, Observer
 from syncd.sync.opening import Opened, open_pair, rules_now, rules_of
-from syncd.sync.settings import BOTH, SCANNING, PairSettings, Progress, World
+from syncd.sync.settings import BOTH, SCANNING, Extent, PairSettings, Progress, World
 from syncd.sync.together import task_group
 from syncd.tree.port import Tree
 
@@ -250,7 +250,8 @@ class Cycle:
         async with task_group() as tasks:
             if gathered.walks:
                 tasks.start_soon(self._gatherer.look_ahead, gathered.walks, rules)
-            tally = await self._execute(plan, report, stop, goes_on=bool(gathered.walks))
+            to_come = await self.database.read(bookkeeping.to_come) if gathered.walks else None
+            tally = await self._execute(plan, report, stop, to_come=to_come)
             if tally.is_stopped or tally.halted:
                 tasks.cancel_scope.cancel()
         if tally.is_stopped or tally.halted:
@@ -365,11 +366,11 @@ class Cycle:
             self.world.publish("conflict.recorded", record.path, id=record.id, reason=record.kind.value)
 
     async def _execute(
-        self, plan: Plan, report: Report, stop: Callable[[], bool], *, goes_on: bool = False
+        self, plan: Plan, report: Report, stop: Callable[[], bool], *, to_come: Extent | None = None
     ) -> Tally:
         if destructive(plan):
             await self.check_roots()
-        tally = await self._executor.run(plan, stop, goes_on=goes_on)
+        tally = await self._executor.run(plan, stop, to_come=to_come)
         self._keeper.leftovers.displaced(tally.displaced)
         report.done += tally.done
         report.failed += tally.failed

@@ -36,7 +36,7 @@ from syncd.index import conflicts, pending, records, results
 from syncd.index.database import Database
 from syncd.index.pending import OF_THE_SIDE
 from syncd.sync import intents
-from syncd.sync.settings import SYNCING, PairSettings, Progress, World
+from syncd.sync.settings import SYNCING, Extent, PairSettings, Progress, World
 from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
@@ -105,6 +105,7 @@ class Executor:
         self._limiter: anyio.CapacityLimiter
         self._idle = anyio.Event()
         self._tally = Tally()
+        self._planned = Extent(0, 0)
         self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
         self._reports: dict[bytes, Reason] = {}
@@ -118,15 +119,16 @@ class Executor:
             self._tasks = tasks
             yield
 
-    async def run(self, plan: Plan, stop: Callable[[], bool], *, goes_on: bool = False) -> Tally:
+    async def run(self, plan: Plan, stop: Callable[[], bool], *, to_come: Extent | None = None) -> Tally:
         """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state is not written.
 
-        Where the next plan only adds (`goes_on`), it need not wait for the last puts of this one: they are
-        told with its own results, unless somebody must look at what has come so far.
+        Where another plan follows that only adds (`to_come`: what is missing until its end), it need not
+        wait for the last puts of this one: they are told with its own results, unless somebody must look at
+        what has come so far.
         """
         self._drafts = {record.path: record for record in plan.conflicts}
         self._reports = dict(plan.reports)
-        self._expect(plan)
+        self._expect(plan, to_come)
         for level, group in groupby(plan.actions, key=lambda item: item[0]):
             if level not in _BESIDE_PUTS:
                 await self._until_idle()
@@ -139,19 +141,24 @@ class Executor:
             else:
                 for batch in self._in_order(actions):
                     await self._carry_out(batch, stop)
-        if not goes_on or self._tally.asks_for_more:
+        if to_come is None or self._tally.asks_for_more:
             await self._until_idle()
         tally, self._tally = self._tally, Tally()
         return tally
 
-    def _expect(self, plan: Plan) -> None:
+    def _expect(self, plan: Plan, to_come: Extent | None) -> None:
         """Progress counts on through all plans of one walk."""
         progress = self._progress
         if progress.phase != SYNCING:
             progress.phase = SYNCING
-            progress.done = progress.bytes_done = progress.total = progress.bytes_total = 0
-        progress.total += len(plan.actions)
-        progress.bytes_total += sum(size_of(action) for _, action in plan.actions)
+            progress.done = progress.bytes_done = 0
+            self._planned = Extent(0, 0)
+        size = sum(size_of(action) for _, action in plan.actions)
+        planned = self._planned = Extent(self._planned.files + len(plan.actions), self._planned.bytes + size)
+        progress.total, progress.bytes_total = planned.files, planned.bytes
+        if to_come is not None:
+            progress.total = max(planned.files, progress.done + to_come.files)
+            progress.bytes_total = max(planned.bytes, progress.bytes_done + to_come.bytes)
 
     async def _begin_puts(self, actions: list[Action], stop: Callable[[], bool]) -> None:
         """Small files first, a bounded number of batches at once. The last ones are under way afterwards."""

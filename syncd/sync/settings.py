@@ -4,7 +4,7 @@ The daemon builds these from its configuration; the engine never reads one. May 
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -31,7 +31,7 @@ class PairSettings(msgspec.Struct, frozen=True):
     approves_holds: bool = False
     """`--yes`: the brake and a first run go ahead. Never a missing, changed or foreign root."""
     host: str = "host"
-    workers: int = 5
+    workers: int = 7
     """Batches of file content that are under way at once."""
 
     def writes(self, side: Side) -> bool:
@@ -59,6 +59,13 @@ class World(msgspec.Struct, frozen=True):
     new_id: Callable[[], str]
     """A fresh name for a batch or a record: sortable by time, unguessable."""
     publish: Publish
+
+
+class Extent(NamedTuple):
+    """How much: files and their bytes."""
+
+    files: int
+    bytes: int
 
 
 SCANNING, SYNCING = "scanning", "syncing"

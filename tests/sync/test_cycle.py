@@ -176,6 +176,24 @@ async def test_the_last_puts_of_a_window_go_on_beside_the_next_one(
         assert files(desk, S) == files(desk, D)
 
 
+async def test_progress_tells_of_the_whole_walk(narrow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Desk.open() as desk:
+        fill(desk, *(b"f%02d" % j for j in range(20)))
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        real, seen, progress = desk.trees[D].apply, list[tuple[int, int, int]](), desk.cycle.progress
+
+        async def apply(batch: Batch) -> Sequence[Result]:
+            seen.append((progress.done, progress.total, progress.bytes_total))
+            return await real(batch)
+
+        monkeypatch.setattr(desk.trees[D], "apply", apply)
+        await desk.cycle.synchronise(lambda: False)
+        assert {(total, size) for _, total, size in seen} == {(20, 20 * len(b"content of f00"))}
+        assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+        assert (progress.done, progress.phase) == (20, "")
+
+
 async def test_many_named_paths_are_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "PAGE", 2)
     monkeypatch.setattr(gathering, "WINDOW", 3)

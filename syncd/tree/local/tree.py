@@ -33,7 +33,7 @@ from syncd.tree.local.walker import Scan
 from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
 
 T = TypeVar("T")
-_THREADS = 4
+_THREADS = 8
 _RELEASE_S = 2.0
 
 
