@@ -41,7 +41,7 @@ from syncd.sync.together import task_group
 from syncd.tree.port import Batch, Step, Tree
 
 MAX_STEPS = 256
-MAX_PUTS = 2048
+MAX_PUTS = 768
 """Files of one batch, where they go quickly: a sync of the file system is paid by all of them."""
 MAX_BATCH_BYTES = 16 << 20
 _BESIDE_PUTS = (Level.DIRECTORY, Level.PUT)

@@ -106,6 +106,17 @@ async def test_processes_end_when_the_tree_is_let_go(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
+async def test_processes_end_when_the_whole_tree_is_scanned(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    assert children(kit)
+    await kit.listings(None, b"below")
+    assert children(kit)
+    assert len((await kit.listings())[b""].record) > 0
+    assert children(kit) == []
+    await kit.target.close()
+
+
 async def test_an_expectation_that_fails_is_stale_there_too(tmp_path: Path) -> None:
     kit = await Kit(tmp_path).open()
     work = await steps(kit)

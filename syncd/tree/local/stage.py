@@ -27,7 +27,7 @@ from syncd.tree.local.sources import Sources
 from syncd.tree.port import Content, Step
 
 _FREE_RESERVE = 1 << 20
-_MOST_NAMELESS = 2048
+_MOST_NAMELESS = 1024
 """Each is an open file until it has its name, and two batches may be staged at once."""
 _FILE = Kind.FILE
 _IS_BEYOND = contextlib.suppress(OverflowError)
