@@ -105,6 +105,8 @@ class PlainView:
         self._out = out
         self._clock = clock
         self._shown: dict[str, tuple[object, ...]] = {}
+        self._owing: set[str] = set()
+        """Idle pairs whose line says that something is to be done yet: when it is done, that is told."""
         self._rates: dict[str, Rate] = {}
         self._next_progress_s: dict[str, float] = {}
 
@@ -122,8 +124,12 @@ class PlainView:
         for pair in pairs:
             reason = pair.hold.reason if pair.hold is not None else ""
             facts = (pair.state, reason, pair.conflicts, pair.issues)
-            if self._shown.get(pair.name) != facts:
+            is_paid = pair.name in self._owing and not pair.pending.files
+            if is_paid or self._shown.get(pair.name) != facts:
                 self._shown[pair.name] = facts
+                self._owing.discard(pair.name)
+                if pair.pending.files and pair.progress is None:
+                    self._owing.add(pair.name)
                 self._out.line(summary(pair))
             self._progress(pair)
         self._out.stream.flush()

@@ -72,6 +72,15 @@ def test_the_plain_view_speaks_when_something_changed() -> None:
     )
 
 
+def test_the_plain_view_does_not_leave_an_idle_pair_with_something_to_do() -> None:
+    """What settled for a moment (or was the pair's own doing) is over, and nothing else changed."""
+    stream = io.StringIO()
+    view = PlainView(Output(stream), clock=Clock())
+    for files in (1, 1, 0, 0, 1, 0):
+        view.update([pair_status("docs", pending=m.Pending(files=files, bytes=0))])
+    assert stream.getvalue() == "docs  idle  1 file (0B) to go\ndocs  idle\n"
+
+
 def test_the_plain_view_reports_progress_now_and_then() -> None:
     stream, clock = io.StringIO(), Clock()
     view = PlainView(Output(stream), clock=clock)
