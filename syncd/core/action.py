@@ -109,23 +109,25 @@ class Stale(msgspec.Struct, frozen=True, gc=False, tag="stale"):
     """The target, the content or a parent is not what the plan saw. Observe `paths` again, plan again.
 
     `kept` is set in the one case where foreign bytes ended in the trash (an edit that raced twice with
-    an exchange): it becomes a conflict record.
+    an exchange): it becomes a conflict record. `is_in_doubt`: it may have been done all the same.
     """
 
     action: Action
     source_paths: tuple[bytes, ...] = ()
     destination_paths: tuple[bytes, ...] = ()
     kept: TrashRef | None = None
+    is_in_doubt: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False, tag="failed"):
     """The action could not be done; the path gets an issue. `is_fatal` stops the batch's side (disk
-    full, read-only file system, root gone)."""
+    full, read-only file system, root gone). `is_in_doubt`: it was done, and may not last."""
 
     action: Action
     reason: Reason
     detail: str
     is_fatal: bool = False
+    is_in_doubt: bool = False
 
 
 Result = Done | Stale | Failed

@@ -41,7 +41,8 @@ _PUT = Level.PUT
 class Plan(msgspec.Struct, frozen=True):
     """Everything that one round decided.
 
-    `adopt` rows are (path, entry, unverified), `compare` are files to read, `left` differ and stay.
+    `adopt` rows are (path, entry, unverified); those in `followed` came along with a rename, as they were:
+    the next round compares them. `compare` are files to read, `left` differ and stay.
     `conflicts` are drafts: open ones need no action, the others are settled by the action at their path.
     """
 
@@ -52,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     conflicts: tuple[ConflictRecord, ...] = ()
     left: tuple[tuple[bytes, Reason], ...] = ()
     reports: tuple[tuple[bytes, Reason], ...] = ()
+    followed: tuple[bytes, ...] = ()
 
 
 class Destructive(msgspec.Struct, frozen=True):
@@ -147,6 +149,7 @@ class _Builder:
         self._conflicts: list[ConflictRecord] = []
         self._left: list[tuple[bytes, Reason]] = []
         self._reports: list[tuple[bytes, Reason]] = []
+        self._followed: list[bytes] = []
 
     def add(self, outcome: Outcome) -> None:
         """One arranged outcome."""
@@ -163,6 +166,8 @@ class _Builder:
                 self._conflict(outcome)
             case Verb.ADOPT if outcome.entry is not None:
                 self._adopt.append((outcome.path, outcome.entry, outcome.is_unverified))
+                if outcome.reason is Reason.MOVED:
+                    self._followed.append(outcome.path)
             case Verb.FORGET:
                 self._forget.append(outcome.path)
                 if outcome.reason is Reason.KEPT_FOR_IGNORED:
@@ -203,6 +208,7 @@ class _Builder:
             conflicts=tuple(self._conflicts),
             left=tuple(self._left),
             reports=tuple(self._reports),
+            followed=tuple(self._followed),
         )
 
     def _place(self, outcome: Outcome) -> None:

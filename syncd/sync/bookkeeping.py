@@ -73,7 +73,7 @@ def store_verdicts(
 def settled_by(plan: Plan) -> set[bytes]:
     """Paths that are fine as soon as the plan is written down: no action will say so later."""
     return {
-        *(path for path, _, _ in plan.adopt),
+        *({path for path, _, _ in plan.adopt} - set(plan.followed)),
         *plan.forget,
         *(path for path, reason in plan.left if reason is Reason.LEFT_ALONE),
     }

@@ -105,7 +105,7 @@ class Cycle:
         if self._opened.rules_changed or self._opened.is_state_lost:
             await self.database.write(intents.forget_all)
         else:
-            await intents.settle(self.database, self.trees, self.world.clock.now_ns())
+            await self._settle_doubts()
         await self._ignoring.load()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
         # A choice that a killed run was told of and did not carry out: no feed row names its path.
@@ -205,6 +205,7 @@ class Cycle:
         """Rounds until nothing is left to do that can be done now. Raises SyncdError."""
         report = Report()
         idle_rounds = 0
+        await self._settle_doubts()
         await self._keeper.leftovers.look_at_recent()
         async with self._executor.at_work():
             while True:
@@ -265,7 +266,7 @@ class Cycle:
         self._reconciles_all &= is_resumed
         self._moves_are_stuck = False
         self._walks = gathered.walks
-        self._again += [DirtyPath(path, is_deep=False) for path in gathered.later]
+        self._again += [DirtyPath(path, is_deep=False) for path in (*gathered.later, *plan.followed)]
         await self._look_again(tally, gathered)
         await self._wait_for_others(plan, tally, now_ns)
         return not self._again and not self._walks and not plan.actions
@@ -371,6 +372,8 @@ class Cycle:
         if destructive(plan):
             await self.check_roots()
         tally = await self._executor.run(plan, stop, to_come=to_come)
+        if tally.has_doubts:
+            await self._settle_doubts()
         self._keeper.leftovers.displaced(tally.displaced)
         report.done += tally.done
         report.failed += tally.failed
@@ -379,6 +382,10 @@ class Cycle:
             over = await self.database.read(bookkeeping.open_conflicts_at, touched(plan))
             self._again += [DirtyPath(path, is_deep=False) for path in over]
         return tally
+
+    async def _settle_doubts(self) -> None:
+        """What may have been done is looked at before anything else is learnt of the trees."""
+        await intents.settle(self.database, self.trees, self.world.clock.now_ns())
 
     async def _look_again(self, tally: Tally, gathered: Gathered) -> None:
         """Observe what was stale; what was moved is reconciled with all beneath."""

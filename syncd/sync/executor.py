@@ -67,6 +67,8 @@ class Tally(msgspec.Struct):
     """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
     may_change_rules: bool = False
     """An ignore file, or a directory that may hold one, has changed its content or its name."""
+    has_doubts: bool = False
+    """Something may have been done all the same (see `intents`)."""
     displaced: list[TrashRef] = msgspec.field(default_factory=list)
     is_stopped: bool = False
     halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
@@ -78,6 +80,7 @@ class Tally(msgspec.Struct):
         return bool(
             self.is_stopped
             or self.halted
+            or self.has_doubts
             or self.may_change_rules
             or self.moved
             or self.half_done
@@ -255,11 +258,7 @@ class Executor:
         batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied, to_come=to_come)
         with anyio.CancelScope(shield=True):
             await self._database.note(intents.note, batch_id, steps)
-            try:
-                outcome = await self._trees[side].apply(batch)
-            except BaseException:
-                await self._database.note(intents.forget, batch_id)
-                raise
+            outcome = await self._trees[side].apply(batch)
             await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome)
@@ -285,7 +284,7 @@ class Executor:
     def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
         """Index, base, history, issues and conflict records of a batch, in one transaction."""
         now_ns = self._world.clock.now_ns()
-        intents.forget(db, batch_id)
+        intents.forget(db, batch_id, outcome)
         results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
             pending.done(db, [result.action.path for result in outcome if isinstance(result, Done)])
@@ -332,6 +331,7 @@ class Executor:
                     kind = "path.reported" if record.kind is Reason.EDIT_BEATS_DELETE else "conflict.recorded"
                     publish(kind, record.path, id=record.id, reason=record.kind.value)
                 continue
+            tally.has_doubts |= result.is_in_doubt
             if isinstance(result, Failed):
                 tally.failed += 1
                 publish("path.failed", action.path, reason=result.reason.value, detail=result.detail)

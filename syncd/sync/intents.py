@@ -3,9 +3,12 @@
 A killed batch may have changed a tree while the index does not know it. If a user then edits the other
 side before the next scan, both sides seem to have changed: a conflict that nobody made, or a deleted file
 that comes back. So the next opening looks at the targets of such a batch, and stores what is there as done.
-This needs no device: users cannot edit during a power cut.
+The same goes for steps in doubt: what was done when a sync failed, or when a helper died.
+
+The note itself needs no device: users cannot edit during a power cut. What is stored as done does.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -19,10 +22,11 @@ from syncd.core.action import (
     Move,
     Put,
     RemoveDirectory,
+    Result,
     SetMode,
 )
 from syncd.core.entry import Entry, Kind, Side
-from syncd.core.error import SyncdError
+from syncd.core.error import SyncdError, TransientError
 from syncd.core.listing import Child
 from syncd.index import meta, results
 from syncd.index.database import Database
@@ -52,9 +56,19 @@ def note(db: sqlite3.Connection, batch_id: str, steps: Sequence[Step]) -> None:
     meta.put(db, KEY + batch_id, msgspec.msgpack.encode(intents))
 
 
-def forget(db: sqlite3.Connection, batch_id: str) -> None:
-    """The batch is over, whatever came of it."""
-    meta.clear(db, KEY + batch_id)
+def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
+    """The batch is over. What is in doubt stays noted."""
+    doubtful = {one.action.path for one in outcome if not isinstance(one, Done) and one.is_in_doubt}
+    intents = read(meta.get(db, KEY + batch_id)) if doubtful else []
+    keep(db, batch_id, [intent for intent in intents if intent.action.path in doubtful])
+
+
+def keep(db: sqlite3.Connection, batch_id: str, intents: Sequence[Intent]) -> None:
+    """Only these are still to be looked at."""
+    if intents:
+        meta.put(db, KEY + batch_id, msgspec.msgpack.encode(intents))
+    else:
+        meta.clear(db, KEY + batch_id)
 
 
 def forget_all(db: sqlite3.Connection) -> None:
@@ -62,32 +76,46 @@ def forget_all(db: sqlite3.Connection) -> None:
 
 
 def unfinished(db: sqlite3.Connection) -> list[tuple[str, list[Intent]]]:
-    """The batches that a kill cut short, oldest first."""
+    """The batches that a kill cut short or that left a doubt, oldest first."""
     rows = db.execute("SELECT key, value FROM meta WHERE key GLOB ? ORDER BY key", (KEY + "*",)).fetchall()
-    found = []
-    for key, value in rows:
-        try:
-            found.append((key.removeprefix(KEY), msgspec.msgpack.decode(value, type=list[Intent])))
-        except msgspec.MsgspecError:
-            continue
-    return found
+    return [(key.removeprefix(KEY), read(value)) for key, value in rows]
+
+
+def read(value: bytes | None) -> list[Intent]:
+    """A note; nothing where it cannot be read."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.msgpack.decode(value or b"", type=list[Intent])
+    return []
 
 
 async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> int:
-    """Store what killed batches did. Comes before the first scan; answers how many steps were stored."""
+    """Store what killed batches did, and what was in doubt; answers how many steps were stored.
+
+    No batch may be under way, and nothing may have been observed since. What cannot be looked at, or brought
+    to the device, stays noted. Raises NeedsUser when a root is gone.
+    """
     count = 0
     for batch_id, intents in await database.read(unfinished):
+        try:
+            for side in sorted({intent.action.side for intent in intents}):
+                await trees[side].persist()
+        except TransientError:
+            continue
         found = await look(trees, intents)
         done = done_of(intents, found)
+        unseen = [one for one in intents if (one.action.side, one.action.path) not in found]
         count += len(done)
 
-        def store(db: sqlite3.Connection, name: str = batch_id, these: Sequence[Done] = done) -> None:
-            if these:
-                results.record(db, name, now_ns, these)
-            forget(db, name)
+        def store(
+            db: sqlite3.Connection,
+            name: str = batch_id,
+            these: Sequence[Done] = done,
+            left: Sequence[Intent] = unseen,
+        ) -> None:
+            results.record(db, name, now_ns, these)
+            keep(db, name, left)
 
         await database.write(store)
-    await database.write(forget_all)
     return count
 
 
@@ -139,13 +167,21 @@ def read_target(tree: Tree, put: Put, found: Found | None) -> bytes | None:
 
 
 def done_of(intents: Sequence[Intent], found: Mapping[tuple[Side, bytes], Found]) -> list[Done]:
-    """The results of the steps that were taken. Moves hang together: all of them, or none."""
+    """The results of the steps that were taken. A move that found its name free tells of the move that had
+    freed it, whatever a user has made of that since; so of a circle all count, or none."""
     done = {index: result for index, intent in enumerate(intents) if (result := judge(intent, found))}
-    moves = [index for index, intent in enumerate(intents) if isinstance(intent.action, Move)]
-    are_whole = all(index in done for index in moves)
-    is_parked = any(isinstance(one.action, Move) and one.action.parked for one in intents)
-    if moves and (is_parked or not are_whole):
-        done = {index: result for index, result in done.items() if index not in moves}
+    moves = {
+        (action.side, action.path): index
+        for index, intent in enumerate(intents)
+        if isinstance(action := intent.action, Move)
+    }
+    told = [result.action for result in done.values()]
+    while told:
+        action = told.pop()
+        before = moves.get((action.side, action.to)) if isinstance(action, Move) else None
+        if before is not None and before not in done:
+            done[before] = Done(intents[before].action, None, None)
+            told.append(intents[before].action)
     return [done[index] for index in sorted(done)]
 
 

@@ -113,6 +113,9 @@ class Rehearsal:
     def _hint(self, entry: Entry) -> StatHint:
         return StatHint(next(self._inodes), entry.size, entry.mtime_ns, 0)
 
+    async def persist(self) -> None:
+        """Nothing was done."""
+
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         """Nothing is restored in a rehearsal."""
         del ref, path

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from syncd.core import listing
 from syncd.core.action import Result, TrashRef
 from syncd.core.entry import Entry, Kind, Side, StatHint
-from syncd.core.error import NeedsUser, PathProblem
+from syncd.core.error import NeedsUser, PathProblem, TransientError
 from syncd.core.reason import Reason
 from syncd.tree.memory_apply import Applier
 from syncd.tree.memory_disk import Disk
@@ -199,6 +199,14 @@ class MemoryTree(Machine):
 
     async def apply(self, batch: Batch) -> Sequence[Result]:
         return await Applier(self, batch).run()
+
+    async def persist(self) -> None:
+        await self.step()
+        try:
+            self.check("sync", b"")
+        except OSError as error:
+            raise TransientError(reason_of(error, Reason.IO_ERROR), error.strerror or "") from error
+        self.disk.sync()
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         await self.step()

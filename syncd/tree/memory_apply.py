@@ -67,6 +67,8 @@ class Applier:
         self._disk.in_flight.add(name)
         begun = await self._stage_all(results)
         await self._sync(results, range(begun))
+        for index in results:
+            self._drop_stage(index)
         ready = [index for index in range(begun) if index not in results]
         parked = [index for index in ready if self._is_parked(index)]
         for index in parked:
@@ -79,11 +81,14 @@ class Applier:
             if index not in results:
                 results[index] = await self._arrive(index)
         self._drop_idle_notes()
-        await self._sync(results, [index for index in ready if isinstance(results[index], Done)])
+        done = [index for index in ready if isinstance(results[index], Done)]
+        await self._sync(results, done, is_in_doubt=True)
         self._disk.in_flight.discard(name)
         return [results[index] for index in sorted(results)]
 
-    async def _sync(self, results: dict[int, Result], indexes: Sequence[int]) -> None:
+    async def _sync(
+        self, results: dict[int, Result], indexes: Sequence[int], *, is_in_doubt: bool = False
+    ) -> None:
         """Make all of it durable; where that fails, nothing of it counts as done."""
         await self._machine.step()
         try:
@@ -92,7 +97,8 @@ class Applier:
             reason = reason_of(error, Reason.IO_ERROR)
             for index in indexes:
                 action = self._batch.steps[index].action
-                results[index] = Failed(action, reason, error.strerror or "", is_fatal=True)
+                text = error.strerror or ""
+                results[index] = Failed(action, reason, text, is_fatal=True, is_in_doubt=is_in_doubt)
         else:
             self._disk.sync()
 
@@ -131,7 +137,7 @@ class Applier:
         if node.kind is Kind.FILE:
             entry = msgspec.structs.replace(entry, digest=node.digest())
         self._disk.link_new(self._folder, self._slot(index), node)
-        self._write_note(index, action.expect)
+        self._write_note(index, action.expect, (node.number, node.size, node.mtime_ns))
         self._staged[index] = Staged(entry, node)
         self._batch.progress(node.size)
         return None
@@ -402,9 +408,12 @@ class Applier:
         action = self._batch.steps[index].action
         return isinstance(action, Move) and action.parked
 
-    def _write_note(self, index: int, entry: Entry | None) -> None:
-        action = self._batch.steps[index].action
-        note = Note(action.path, self._batch.batch_id, entry, self._is_parked(index))
+    def _write_note(self, index: int, entry: Entry | None, ours: tuple[int, int, int] | None = None) -> None:
+        step = self._batch.steps[index]
+        action = step.action
+        to = action.to if isinstance(action, Move) else b""
+        inode = step.hint.inode if step.hint else 0
+        note = Note(action.path, self._batch.batch_id, entry, self._is_parked(index), to, inode, ours)
         node = self._disk.new_node(Kind.FILE, 0o600)
         node.data = msgspec.json.encode(note)
         self._disk.link_new(self._folder, self._slot(index) + b".json", node)

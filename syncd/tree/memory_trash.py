@@ -8,6 +8,7 @@ from syncd.core.action import TrashRef
 from syncd.core.entry import Entry, Kind
 from syncd.tree.memory_disk import Disk, Node
 from syncd.tree.memory_machine import Machine
+from syncd.tree.parked import Rename, to_undo
 from syncd.tree.port import Kept
 
 DAY_S = 86400.0
@@ -15,12 +16,16 @@ NOTE = b".json"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a slot holds, or will hold."""
+    """What a slot holds, or will hold. `to` and `inode` of a move. `ours`: inode, size and mtime of the file
+    that was staged in the slot."""
 
     path: bytes
     batch: str
     entry: Entry | None
     is_parked: bool = False
+    to: bytes = b""
+    inode: int = 0
+    ours: tuple[int, int, int] | None = None
 
 
 def slots(disk: Disk) -> Iterator[tuple[bytes, bytes, Node, Note | None]]:
@@ -41,18 +46,40 @@ def read_note(folder: Node, slot: bytes) -> Note | None:
 
 
 async def recover(machine: Machine) -> None:
-    """Put parked names back whose move was cut short; everything else that was left is a trash entry."""
+    """Throw away what was staged and not put in place, and give parked files a name again; everything else
+    that was left is a trash entry."""
     disk = machine.disk
-    for batch, slot, _, note in list(slots(disk)):
-        if note is None or not note.is_parked:
+    for batch, slot, node, note in list(slots(disk)):
+        folder = disk.control.children[batch]
+        if note is None:
             continue
         await machine.step()
-        try:
-            directory, name = disk.parent_of(note.path)
-            disk.rename(disk.control.children[batch], slot, directory, name)
-        except OSError:
-            continue
+        if note.ours == (node.number, node.size, node.mtime_ns):
+            disk.unlink(folder, slot)
+        elif note.is_parked and not any(_unpark(disk, folder, slot, path) for path in (note.path, note.to)):
+            _undo_circle(disk, folder, note.path)
+            _unpark(disk, folder, slot, note.path)
     disk.sync()
+
+
+def _unpark(disk: Disk, folder: Node, slot: bytes, path: bytes) -> bool:
+    try:
+        disk.rename(folder, slot, *disk.parent_of(path))
+    except OSError:
+        return False
+    return True
+
+
+def _undo_circle(disk: Disk, folder: Node, parked: bytes) -> None:
+    notes = [read_note(folder, name.removesuffix(NOTE)) for name in folder.children if name.endswith(NOTE)]
+    renames = [Rename(note.path, note.to, note.inode) for note in notes if note and not note.is_parked]
+
+    def inode_at(path: bytes) -> int | None:
+        node = disk.at(path)
+        return None if node is None else node.number
+
+    for rename in to_undo(parked, renames, inode_at):
+        disk.rename(*disk.parent_of(rename.to), *disk.parent_of(rename.path))
 
 
 def unaccounted(machine: Machine, left: frozenset[bytes], batches: Sequence[str] | None) -> list[Kept]:

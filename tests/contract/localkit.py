@@ -21,6 +21,7 @@ from syncd.tree.port import Batch, Listing, Step
 S, D = Side.SOURCE, Side.DESTINATION
 OLD_NS = 1_600_000_000_123_456_789
 KEY = "pair"
+MANIFEST = "manifest.jsonl"
 
 is_root = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not is_root, reason="needs root")
@@ -127,16 +128,18 @@ class Kit:
         return found
 
     def leftovers(self) -> list[str]:
-        """Staged files and in-flight marks: none may be left behind."""
+        """Staged files, in-flight marks and trash folders that keep nothing: none may be left behind."""
         control = os.path.join(os.fsdecode(self.b), ".syncd")
-        return [name for part in ("stage", "in-flight") for name in os.listdir(f"{control}/{part}")]
+        found = [name for part in ("stage", "in-flight") for name in os.listdir(f"{control}/{part}")]
+        trash = f"{control}/trash"
+        return found + [name for name in os.listdir(trash) if os.listdir(f"{trash}/{name}") == [MANIFEST]]
 
     def trash(self) -> list[bytes]:
         """The content of everything in the trash but the manifests."""
         found = []
         for folder, _, files in os.walk(os.path.join(self.b, b".syncd", b"trash")):
             for name in files:
-                if name != b"manifest.jsonl":
+                if name != MANIFEST.encode():
                     with open(os.path.join(folder, name), "rb") as file:
                         found.append(file.read())
         return sorted(found)

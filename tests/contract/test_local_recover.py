@@ -22,6 +22,9 @@ BEFORE = {
     b"gone": b"old gone",
     b"a": b"swap a",
     b"b": b"swap b",
+    b"c1": b"circle 1",
+    b"c2": b"circle 2",
+    b"c3": b"circle 3",
     b"ro/x": b"x",
 }
 AFTER = {
@@ -32,8 +35,12 @@ AFTER = {
     b"d/m": b"new m",
     b"a": b"swap b",
     b"b": b"swap a",
+    b"c1": b"circle 3",
+    b"c2": b"circle 1",
+    b"c3": b"circle 2",
     b"ro/x": b"x",
 }
+CIRCLES = ((b"a", b"b"), (b"c1", b"c2", b"c3"))
 CUT_SHORT = b'{"type":"batch","batch":"lost","at_ns":1}\n{"type":"slot","slo'
 
 
@@ -44,6 +51,11 @@ async def prepare(folder: Path) -> tuple[Kit, list[Batch]]:
     os.mkdir(kit.at(b"d"))
     levels = [
         [await kit.move(b"a", b"b", parked=True), await kit.move(b"b", b"a")],
+        [
+            await kit.move(b"c1", b"c2", parked=True),
+            await kit.move(b"c3", b"c1"),
+            await kit.move(b"c2", b"c3"),
+        ],
         [
             await kit.put(b"f", b"new f"),
             await kit.put(b"g", b"new g"),
@@ -73,6 +85,9 @@ def check(kit: Kit) -> None:
     found, trash = kit.tree(), kit.trash()
     for path, data in found.items():
         assert data in (BEFORE.get(path), AFTER.get(path)), path
+    for circle in CIRCLES:
+        now = [found.get(path) for path in circle]
+        assert now in ([BEFORE[path] for path in circle], [AFTER[path] for path in circle])
     for data in BEFORE.values():
         assert data in found.values() or data in trash, data
     assert kit.leftovers() == []

@@ -22,7 +22,7 @@ from syncd.tree.port import Tree
 from syncd.watch.port import Watcher
 from tests.sim.loop import SeededLoop, run
 from tests.sim.promise import Image, unequal
-from tests.sim.world import BOTH, Eyes, World
+from tests.sim.world import BOTH, Eyes, Scenario, World, draw
 
 T = TypeVar("T")
 
@@ -137,9 +137,9 @@ class Life:
 class Simulation:
     """A world and the lives of the daemon in it."""
 
-    def __init__(self, seed: int, loop: SeededLoop) -> None:
+    def __init__(self, seed: int, loop: SeededLoop, scenario: Scenario) -> None:
         self.seed = seed
-        self.world = World(seed, loop)
+        self.world = World(seed, loop, scenario)
         self._disc = Disc()
         self._random = random.Random(f"lives {seed}")
 
@@ -199,6 +199,8 @@ class Simulation:
         if world.scenario.cuts_power:
             for side in BOTH:
                 world.disks[side].power_cut(random.Random(f"cut {side.word} {self._random.random()}"))
+        if world.scenario.are_apart:
+            world.work_unseen(self._random.choice((0, 0, 1, 5)))
 
     async def _rest(self, pair: Pair) -> None:
         """Nobody edits and nothing fails any more: both sides must become what the mode says, and stay so."""
@@ -226,11 +228,12 @@ class Simulation:
         world = self.world
         side = world.scenario.mode.authority or self._random.choice(BOTH)
         here, there = world.disks[side], world.disks[side.other]
-        files = [path for path, node in here.walk() if node.kind is Kind.FILE]
+        files = [path for path, node in here.walk(world.people[side].home) if node.kind is Kind.FILE]
         chosen = self._random.sample(files, min(3, len(files)))
         contents = {path: world.people[side].change_one(path) for path in chosen[:2]}
         for path in chosen[2:]:
             world.people[side].user.delete(path)
+            world.people[side].remember_home()
             world.trace.note(f"{side.word} last delete {path!r}")
         await self._rest(pair)
         for path, data in contents.items():
@@ -259,10 +262,11 @@ def is_caused_by_kill(error: BaseException) -> bool:
     return isinstance(error, PowerCutError)
 
 
-def simulate(seed: int) -> Verdict:
-    """Run one seed. Raises what the engine raises."""
+def simulate(seed: int, scenario: Scenario | None = None) -> Verdict:
+    """Run one seed, in its own scenario or another. Raises what the engine raises."""
+    chosen = scenario or draw(seed)
 
     async def work(loop: SeededLoop) -> Verdict:
-        return await Simulation(seed, loop).run()
+        return await Simulation(seed, loop, chosen).run()
 
     return run(seed, work)

@@ -6,22 +6,32 @@ from syncd.core.entry import Kind, Side
 from syncd.tree.memory_disk import Disk, Node
 from syncd.tree.memory_user import Handle, User
 from tests.sim.ledger import Ledger
+from tests.sim.promise import Image, beneath
 
 NAMES = (b"a", b"b", b"c.txt", b"d", b"caf\xe9", "e\u0301".encode())
 MAX_DEPTH = 3
 
 
 class Person:
-    """Works on one side. `act` does one thing; what it does follows from the seed and the tree alone."""
+    """Works on one side. `act` does one thing; what it does follows from the seed and the tree alone.
 
-    def __init__(self, side: Side, disk: Disk, ledger: Ledger, rng: random.Random) -> None:
+    `home`: a directory of this person alone (of nobody: the whole tree). What is beneath it changes by
+    `act` only.
+    """
+
+    def __init__(self, side: Side, disk: Disk, ledger: Ledger, rng: random.Random, home: bytes = b"") -> None:
         self.side = side
         self.disk = disk
+        self.home = home
         self.user = User(disk)
+        if home:
+            self.user.mkdir(home)
         self.told: list[str] = []
         self._ledger = ledger
         self._rng = rng
         self._handles: list[Handle] = []
+        self.meddled: list[str] = []
+        self._left: Image = {}
 
     def act(self) -> str | None:
         """One random operation; None when it made no sense here."""
@@ -38,14 +48,32 @@ class Person:
             (self._swap, 1),
         )
         deed = self._rng.choices([one for one, _ in deeds], [weight for _, weight in deeds])[0]
+        self.check_home()
         try:
             told = deed()
         except OSError as error:
             told = None
             del error
+        self.remember_home()
         if told is not None:
             self.told.append(told)
         return told
+
+    def at_home(self) -> Image:
+        """What is beneath `home` at this side."""
+        return beneath(self.disk.image(), self.home) if self.home else {}
+
+    def remember_home(self) -> None:
+        self._left = self.at_home()
+
+    def check_home(self) -> None:
+        """Note in `meddled` what somebody else did there."""
+        now = self.at_home()
+        for path in sorted({*now, *self._left}):
+            if now.get(path) != self._left.get(path):
+                was, found = self._left.get(path), now.get(path)
+                self.meddled.append(f"{self.side.word} left {path!r} as {was}, now it is {found}")
+        self._left = now
 
     def leave(self) -> None:
         """Close what is open."""
@@ -57,12 +85,14 @@ class Person:
         """Write to a file and nothing else; the new content."""
         data = self._ledger.fresh(f"{self.side.word} last {path!r}", 60)
         self._put(path, data)
+        self.remember_home()
         return data
 
     # Where.
 
     def _paths(self, *kinds: Kind) -> list[bytes]:
-        return [path for path, node in self.disk.walk() if not kinds or node.kind in kinds]
+        found = self.disk.walk(self.home)
+        return [path for path, node in found if not kinds or node.kind in kinds]
 
     def _some(self, *kinds: Kind) -> bytes | None:
         paths = self._paths(*kinds)
@@ -70,7 +100,12 @@ class Person:
 
     def _place(self) -> bytes:
         """A path that may or may not be taken, in a directory that exists."""
-        folders = [b"", b"", *(p for p in self._paths(Kind.DIRECTORY) if p.count(b"/") < MAX_DEPTH - 1)]
+        deepest = MAX_DEPTH - 1 + bool(self.home)
+        folders = [
+            self.home,
+            self.home,
+            *(p for p in self._paths(Kind.DIRECTORY) if p.count(b"/") < deepest),
+        ]
         folder = self._rng.choice(folders)
         name = self._rng.choice(NAMES)
         return folder + b"/" + name if folder else name

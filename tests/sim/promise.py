@@ -6,6 +6,11 @@ from syncd.core.mode import Mode
 Image = dict[bytes, tuple[Kind, bytes, int]]
 
 
+def beneath(image: Image, home: bytes) -> Image:
+    """The part of an image that is beneath a directory."""
+    return {path: what for path, what in image.items() if path.startswith(home + b"/")}
+
+
 def unequal(mode: Mode, source: Image, destination: Image) -> list[str]:
     """What the mode promises of two trees at rest."""
     if not mode.is_backup:

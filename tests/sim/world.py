@@ -51,6 +51,23 @@ class Scenario(msgspec.Struct, frozen=True):
     starts_filled: bool
     unmounts: bool
     """A root is gone for a while, and comes back."""
+    are_apart: bool = False
+    """Each person works in a directory of his own: nobody else may change what is in it."""
+
+
+HOMES = {Side.SOURCE: b"s", Side.DESTINATION: b"d"}
+
+
+def draw_apart(seed: int) -> Scenario:
+    """A scenario in which no conflict is due. A power cut would take edits back, so there is none."""
+    return msgspec.structs.replace(
+        draw(seed),
+        mode=Mode.TWO_WAY,
+        initial=None,
+        lives=2 + seed % 3,
+        cuts_power=False,
+        are_apart=True,
+    )
 
 
 def draw(seed: int) -> Scenario:
@@ -139,8 +156,8 @@ class Eyes:
 class World:
     """Two disks with their people. `is_rough`: edits intrude, calls fail; at rest nothing of it happens."""
 
-    def __init__(self, seed: int, loop: SeededLoop) -> None:
-        self.scenario = draw(seed)
+    def __init__(self, seed: int, loop: SeededLoop, scenario: Scenario) -> None:
+        self.scenario = scenario
         self.loop = loop
         self.clock = SimClock(loop)
         self.trace = Trace(loop)
@@ -153,7 +170,13 @@ class World:
         self._ids = count(1)
         self.disks = {side: self._make_disk(side) for side in BOTH}
         self.people = {
-            side: Person(side, self.disks[side], self.ledger, random.Random(f"{side.word} {seed}"))
+            side: Person(
+                side,
+                self.disks[side],
+                self.ledger,
+                random.Random(f"{side.word} {seed}"),
+                HOMES[side] if scenario.are_apart else b"",
+            )
             for side in BOTH
         }
         if self.scenario.starts_filled:
@@ -179,6 +202,8 @@ class World:
     def publish(self, kind: str, path: bytes | None = None, /, **data: object) -> None:
         told = " ".join(f"{key}={value}" for key, value in sorted(data.items()))
         self.trace.note(f"engine {kind} {path!r} {told}")
+        if kind == "conflict.recorded" and self.scenario.are_apart:
+            self.broken.append(f"E4: a conflict that nobody made: {path!r} {told}")
 
     # What the trees are given.
 
@@ -217,6 +242,14 @@ class World:
             if told:
                 self.trace.note(f"{side.word} user {told}")
 
+    def work_unseen(self, deeds: int) -> None:
+        """People go on while no daemon runs."""
+        for _ in range(deeds):
+            side = self._random.choice(BOTH)
+            told = self.people[side].act()
+            if told:
+                self.trace.note(f"{side.word} unseen {told}")
+
     async def unmount(self) -> None:
         """Take a root away for some seconds."""
         if not self.scenario.unmounts:
@@ -234,7 +267,11 @@ class World:
     # What must hold.
 
     def check(self, moment: str) -> None:
-        """S1 and S2, now."""
+        """S1 and S2, now, and that nobody but a person changed what is his alone."""
+        for person in self.people.values():
+            person.check_home()
+            self.broken += [f"E4 {moment}: {line}" for line in person.meddled]
+            person.meddled.clear()
         disks = list(self.disks.values())
         self.broken += [f"S1 {moment}: lost {story}" for story in self.ledger.missing(disks)]
         for side, disk in self.disks.items():

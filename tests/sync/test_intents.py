@@ -150,10 +150,37 @@ def test_what_counts_as_done(intent: Intent, found: dict[tuple[Side, bytes], Fou
     assert [type(one) for one in done] == [Done] * is_done
 
 
-def test_moves_count_all_or_not_at_all() -> None:
-    there = {(D, b"f"): Found(), (D, b"g"): Found(child()), (D, b"h"): Found(child()), (D, b"i"): Found()}
-    moves = [Intent(Move(D, b"f", b"g", FILE), 7), Intent(Move(D, b"h", b"i", FILE), 7)]
-    assert done_of(moves, there) == []
+def numbered(inode: int) -> Found:
+    return Found(child(hint=StatHint(inode, 3, 5, 9)))
+
+
+def moves_done(found: dict[bytes, Found], *moves: Intent) -> list[bytes]:
+    done = done_of(moves, {(D, path): what for path, what in found.items()})
+    return [one.action.path for one in done]
+
+
+def test_moves_to_free_names_count_one_by_one() -> None:
+    moves = Intent(Move(D, b"f", b"g", FILE), 7), Intent(Move(D, b"h", b"i", FILE), 8)
+    found = {b"f": Found(), b"g": numbered(7), b"h": numbered(8), b"i": Found()}
+    assert moves_done(found, *moves) == [b"f"]
+
+
+def test_a_move_that_came_after_another_tells_of_it() -> None:
+    """A user has saved the first one anew, or renamed it, since it was moved."""
+    moves = Intent(Move(D, b"f", b"g", FILE), 7), Intent(Move(D, b"h", b"f", FILE), 8)
+    for there in (numbered(9), Found()):
+        found = {b"h": Found(), b"f": numbered(8), b"g": there}
+        assert moves_done(found, *moves) == [b"f", b"h"]
+    assert moves_done({b"h": numbered(8), b"f": Found(), b"g": numbered(9)}, *moves) == []
+
+
+def test_a_circle_of_moves_counts_as_a_whole() -> None:
+    parked = Intent(Move(D, b"f", b"g", FILE, parked=True), 7)
+    moves = parked, Intent(Move(D, b"h", b"f", FILE), 8), Intent(Move(D, b"g", b"h", FILE), 9)
+    everything = [b"f", b"h", b"g"]
+    assert moves_done({b"f": numbered(8), b"g": numbered(7), b"h": numbered(9)}, *moves) == everything
+    assert moves_done({b"f": numbered(1), b"g": numbered(7), b"h": Found()}, *moves) == everything
+    assert moves_done({b"f": numbered(7), b"g": numbered(9), b"h": numbered(8)}, *moves) == []
 
 
 async def test_a_link_that_was_put_and_not_stored_is_known(desk: Desk) -> None:

@@ -33,7 +33,7 @@ from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
 from syncd.tree.local.beneath import Directories, split
 from syncd.tree.local.copying import SMALL, Stopped
-from syncd.tree.local.errors import Mismatch, SourceError, content_failed, failed, stale_target
+from syncd.tree.local.errors import Mismatch, SourceError, content_failed, doubtful, failed, stale_target
 from syncd.tree.local.manifest import MoveRecord, Record, slot_record
 from syncd.tree.local.metadata import Owner
 from syncd.tree.local.place import Parked, Placer
@@ -232,6 +232,7 @@ class Work:
         """A slot for whatever this batch may displace."""
         records: list[Record] = []
         is_weak = not self._site.capabilities.has_exchange
+        has_circle = any(type(step.action) is Move and step.action.parked for step in self.batch.steps)
         for index, step in enumerate(self.batch.steps):
             action = step.action
             if type(action) is Put and action.expect is None:
@@ -245,9 +246,10 @@ class Work:
             elif isinstance(action, Move) and action.parked:
                 letter, op, expect, ours = "p", "park", action.expect, None
             else:
-                if isinstance(action, Move) and is_weak:
+                if isinstance(action, Move) and (is_weak or has_circle):
                     self._slots.open()
-                    records.append(MoveRecord(action.path, action.to))
+                    inode = step.hint.inode if step.hint else 0
+                    records.append(MoveRecord(action.path, action.to, inode, is_weak))
                 continue
             slot = self._slot_of[index] = self._slots.new_slot(letter)
             to = action.to if isinstance(action, Move) else b""
@@ -341,7 +343,7 @@ class Work:
             sc.syncfs(self._root)
 
     def _undone(self, error: OSError) -> None:
-        """What was done may not survive a crash: it is not answered as done. The next scan sees it."""
+        """What was done may not survive a crash: it is not answered as done."""
         for index, result in self._results.items():
             if isinstance(result, Done):
-                self._results[index] = failed(result.action, error)
+                self._results[index] = doubtful(result.action, error)

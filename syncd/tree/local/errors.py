@@ -124,6 +124,12 @@ def failed(action: Action, error: OSError) -> Result:
     return Failed(action, verdict.reason, text(error), verdict.is_fatal)
 
 
+def doubtful(action: Action, error: OSError) -> Failed:
+    """The result of a step that was done, where the sync of its names failed."""
+    verdict = judge(error)
+    return Failed(action, verdict.reason or Reason.IO_ERROR, text(error), verdict.is_fatal, is_in_doubt=True)
+
+
 def content_failed(action: Put, error: SyncdError | SourceError) -> Result:
     """The result of a put whose content could not be read."""
     if isinstance(error, SourceError):

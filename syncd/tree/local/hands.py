@@ -192,8 +192,8 @@ def lost(step: Step) -> Stale:
     action = step.action
     origin = action.origin if isinstance(action, Put) else action.path
     if action.side is Side.SOURCE:
-        return Stale(action, destination_paths=(origin,))
-    return Stale(action, source_paths=(origin,))
+        return Stale(action, destination_paths=(origin,), is_in_doubt=True)
+    return Stale(action, source_paths=(origin,), is_in_doubt=True)
 
 
 class _Child:

@@ -59,10 +59,13 @@ class ModeRecord(msgspec.Struct, frozen=True, tag="mode", omit_defaults=True):
 
 
 class MoveRecord(msgspec.Struct, frozen=True, tag="move", omit_defaults=True):
-    """A move by link and unlink (no rename flags): a crash in between leaves one file at both names."""
+    """A move of `inode` in a batch with circles of names. `is_weak`: by link and unlink (no rename flags): a
+    crash in between leaves one file at both names."""
 
     path: bytes
     to: bytes
+    inode: int = 0
+    is_weak: bool = False
 
 
 Record = BatchRecord | SlotRecord | ModeRecord | MoveRecord

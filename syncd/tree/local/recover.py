@@ -7,6 +7,7 @@ last. User data is never unlinked: what is not surely our own staged copy stays 
 import contextlib
 import os
 import stat
+from collections.abc import Iterator, Sequence
 
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
@@ -15,6 +16,7 @@ from syncd.tree.local.displace import beside, evacuate
 from syncd.tree.local.names import rename_free
 from syncd.tree.local.root import Control
 from syncd.tree.local.trash import Trash, TrashEntry
+from syncd.tree.parked import Rename, to_undo
 
 
 def recover(root: int, control: Control, trash: Trash, has_exchange: bool) -> tuple[TrashEntry, ...]:
@@ -37,14 +39,14 @@ def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) 
     try:
         records = manifest.read(folder)
         for record in records:
-            if isinstance(record, manifest.MoveRecord):
+            if isinstance(record, manifest.MoveRecord) and record.is_weak:
                 _finish_move(root, record)
         for record in records:
             if isinstance(record, manifest.ModeRecord):
                 _restore_mode(root, record)
             elif isinstance(record, manifest.SlotRecord):
                 with contextlib.suppress(OSError):
-                    _recover_slot(root, folder, record, batch, has_exchange)
+                    _recover_slot(root, folder, records, record, batch, has_exchange)
         if set(sc.listdir(folder)) <= {manifest.NAME.decode()}:
             with contextlib.suppress(FileNotFoundError):
                 sc.unlink(manifest.NAME, dir_fd=folder)
@@ -54,7 +56,12 @@ def _recover_batch(root: int, control: Control, batch: str, has_exchange: bool) 
 
 
 def _recover_slot(
-    root: int, folder: int, record: manifest.SlotRecord, batch: str, has_exchange: bool
+    root: int,
+    folder: int,
+    records: Sequence[manifest.Record],
+    record: manifest.SlotRecord,
+    batch: str,
+    has_exchange: bool,
 ) -> None:
     _fetch_from_abroad(root, folder, record, batch)
     found = sc.stat(record.slot, dir_fd=folder, follow_symlinks=False)
@@ -62,8 +69,10 @@ def _recover_slot(
         sc.unlink(record.slot, dir_fd=folder)
     elif record.op == "park":
         # A swap may have given its old name away; then it goes on to the new one.
-        if not _put_at(root, folder, record, record.path, has_exchange):
-            _put_at(root, folder, record, record.to, has_exchange)
+        names = (record.path, record.to)
+        if not any(_put_at(root, folder, record, name, has_exchange) for name in names):
+            _undo_circle(root, records, record.path, has_exchange)
+            _put_at(root, folder, record, record.path, has_exchange)
     elif record.op == "put" and record.is_weak:
         _put_at(root, folder, record, record.path, has_exchange)
 
@@ -114,35 +123,59 @@ def _is_ours(found: os.stat_result, ours: manifest.Ours | None) -> bool:
 
 def _finish_move(root: int, record: manifest.MoveRecord) -> None:
     """One file at both names of a move: the old name goes."""
-    with contextlib.suppress(OSError):
-        (parent, name), (to_parent, to) = split(record.path), split(record.to)
-        directory = open_directory(root, parent)
-        try:
-            to_directory = open_directory(root, to_parent)
-            try:
-                old = sc.stat(name, dir_fd=directory, follow_symlinks=False)
-                new = sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
-            finally:
-                sc.close(to_directory)
-            if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
-                sc.unlink(name, dir_fd=directory)
-        finally:
-            sc.close(directory)
+    (parent, name), (to_parent, to) = split(record.path), split(record.to)
+    with (
+        contextlib.suppress(OSError),
+        _opened(root, parent) as directory,
+        _opened(root, to_parent) as to_directory,
+    ):
+        old = sc.stat(name, dir_fd=directory, follow_symlinks=False)
+        new = sc.stat(to, dir_fd=to_directory, follow_symlinks=False)
+        if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
+            sc.unlink(name, dir_fd=directory)
 
 
 def _put_at(root: int, folder: int, record: manifest.SlotRecord, path: bytes, has_exchange: bool) -> bool:
     """Give a slot's content a name in the tree, if that is free."""
     try:
         parent, name = split(path)
-        directory = open_directory(root, parent)
-        try:
+        with _opened(root, parent) as directory:
             _take(folder, record.slot.encode(), directory, name, has_exchange)
             sc.sync_file(directory)
-        finally:
-            sc.close(directory)
     except OSError:
         return False
     return True
+
+
+def _undo_circle(root: int, records: Sequence[manifest.Record], parked: bytes, has_exchange: bool) -> None:
+    """A circle of names was cut open in its middle: what had moved up goes back."""
+    moves = [record for record in records if isinstance(record, manifest.MoveRecord)]
+    renames = [Rename(move.path, move.to, move.inode) for move in moves]
+    for rename in to_undo(parked, renames, lambda path: _inode_at(root, path)):
+        (parent, name), (to_parent, to) = split(rename.path), split(rename.to)
+        with _opened(root, parent) as directory, _opened(root, to_parent) as to_directory:
+            rename_free(to_directory, to, directory, name, has_exchange)
+            sc.sync_file(directory)
+            sc.sync_file(to_directory)
+
+
+def _inode_at(root: int, path: bytes) -> int | None:
+    parent, name = split(path)
+    try:
+        with _opened(root, parent) as directory:
+            return sc.stat(name, dir_fd=directory, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _opened(root: int, path: bytes) -> Iterator[int]:
+    """A directory, for as long as it is needed. Raises OSError."""
+    directory = open_directory(root, path)
+    try:
+        yield directory
+    finally:
+        sc.close(directory)
 
 
 def _take(folder: int, slot: bytes, directory: int, name: bytes, has_exchange: bool) -> None:
@@ -159,10 +192,6 @@ def _take(folder: int, slot: bytes, directory: int, name: bytes, has_exchange: b
 
 def _restore_mode(root: int, record: manifest.ModeRecord) -> None:
     """Take back the write permission that a step had lent to a directory."""
-    with contextlib.suppress(OSError):
-        directory = open_directory(root, record.path)
-        try:
-            if stat.S_IMODE(sc.fstat(directory).st_mode) == record.mode | 0o300:
-                sc.fchmod(directory, record.mode)
-        finally:
-            sc.close(directory)
+    with contextlib.suppress(OSError), _opened(root, record.path) as directory:
+        if stat.S_IMODE(sc.fstat(directory).st_mode) == record.mode | 0o300:
+            sc.fchmod(directory, record.mode)

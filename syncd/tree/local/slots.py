@@ -73,11 +73,12 @@ class Slots:
         """The batch is done and durable: no slot is ours any more."""
         if self._fd < 0:
             return
-        with contextlib.suppress(FileNotFoundError):
-            sc.unlink(self._name, dir_fd=self._control.in_flight)
+        # The mark goes last: an empty folder without one would stay for ever.
         if all(name == os.fsdecode(manifest.NAME) for name in sc.listdir(self._fd)):
             sc.unlink(manifest.NAME, dir_fd=self._fd)
             sc.rmdir(self._name, dir_fd=self._control.trash)
+        with contextlib.suppress(FileNotFoundError):
+            sc.unlink(self._name, dir_fd=self._control.in_flight)
 
     def close(self) -> None:
         for descriptor in (self._manifest, self._fd):

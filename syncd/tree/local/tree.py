@@ -16,10 +16,11 @@ from anyio import CapacityLimiter, to_thread
 
 from syncd.core.action import Result, TrashRef, displaced_bytes
 from syncd.core.entry import Entry, Side, StatHint
-from syncd.core.error import NeedsUser, PathProblem
+from syncd.core.error import NeedsUser, PathProblem, TransientError
 from syncd.core.path import escape
 from syncd.core.reason import Reason
 from syncd.tree.local import apply, identity, kept, probe, recover, trash
+from syncd.tree.local import syscalls as sc
 from syncd.tree.local.apply import Site
 from syncd.tree.local.claim import Claim
 from syncd.tree.local.errors import judge, text
@@ -128,6 +129,9 @@ class LocalTree:
             self._trash_bytes += sum(displaced_bytes(result) for result in results)
         return results
 
+    async def persist(self) -> None:
+        await self._to_the_end(self._persist)
+
     async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
         if not self._is_written:
             return ()
@@ -222,6 +226,16 @@ class LocalTree:
         if self._offload is not None:
             return apply.run(self._site(), batch)
         return self.hands.apply(self._site(), batch, self._owner_rule)
+
+    def _persist(self) -> None:
+        try:
+            with self._root.use() as root:
+                if sc.has_syncfs() and not self._may_cross:
+                    sc.syncfs(root)
+                else:
+                    os.sync()
+        except OSError as error:
+            raise TransientError(judge(error).reason or Reason.IO_ERROR, text(error)) from error
 
     def _site(self) -> Site:
         return Site(
