@@ -129,6 +129,7 @@ class Cycle:
         seen: dict[Side, Observation] = {}
         for _ in range(QUIET_ROUNDS):
             await self.check_roots()
+            await self._settle_doubts()
             seen = await self._observe_both()
             if not any(one.ignore_files for one in seen.values()):
                 break
@@ -157,6 +158,7 @@ class Cycle:
     ) -> Observation:
         """Look at single paths and scan subtrees of one side."""
         await self.check_roots()
+        await self._settle_doubts()
         looks, scans = set(looks), set(scans)
         for directory in await self.database.read(bookkeeping.not_empty):
             # Ignored names are not looked at; here they may be what had to go.
@@ -225,7 +227,7 @@ class Cycle:
     async def _round(self, report: Report, stop: Callable[[], bool], retries_all: bool) -> bool:
         """One pass from dirty paths to stored results. True when nothing is left for another one."""
         now_ns = self.world.clock.now_ns()
-        is_first, is_resumed = report.rounds == 1, bool(self._walks)
+        is_first = report.rounds == 1
         if is_first:
             await self._observe_again(now_ns, retries_all)
         scope = await self._scope(now_ns if is_first else None, retries_all and is_first)
@@ -234,6 +236,23 @@ class Cycle:
             if report.rounds == 1:
                 self.hold = None
             return True
+        try:
+            return await self._act(scope, report, stop, now_ns)
+        except BaseException:
+            self._break_off(scope)
+            raise
+
+    def _break_off(self, scope: Sequence[DirtyPath]) -> None:
+        """A round ended in its middle: what it saw is due again, and a walk begins anew."""
+        self._reconciles_all |= bool(self._walks)
+        self._again += scope
+        self._walks = []
+
+    async def _act(
+        self, scope: Sequence[DirtyPath], report: Report, stop: Callable[[], bool], now_ns: int
+    ) -> bool:
+        """Judge the scope (or the next window of a walk) and do what can be done. True as in `_round`."""
+        is_resumed = bool(self._walks)
         rules = self._rules(now_ns, await self.database.read(choices.choices))
         if not self._moves_are_stuck and await self._move_directories(scope, rules, report, stop):
             return False
@@ -243,11 +262,7 @@ class Cycle:
         is_whole = bool(scope) and not gathered.is_partial
         judged = scope if is_whole else [DirtyPath(path, is_deep=False) for path in gathered.asked]
         await self._store_verdicts(gathered, plan, judged, report, now_ns)
-        try:
-            await self._keeper.make_room(plan)
-        except TransientError:
-            self._again += scope
-            raise
+        await self._keeper.make_room(plan)
         async with task_group() as tasks:
             if gathered.walks:
                 tasks.start_soon(self._gatherer.look_ahead, gathered.walks, rules)
@@ -256,10 +271,9 @@ class Cycle:
             if tally.is_stopped or tally.halted:
                 tasks.cancel_scope.cancel()
         if tally.is_stopped or tally.halted:
-            # A walk that was broken off begins anew.
-            self._reconciles_all |= bool(self._walks or gathered.is_partial)
-            self._again, self._walks = list(scope), []
+            self._reconciles_all |= gathered.is_partial
             raise_halt(tally)
+            self._break_off(scope)
             return False
         self._position = await self.database.read(feed.head)
         # A window does not end what was begun anew since: rules that changed on the way.
@@ -372,8 +386,6 @@ class Cycle:
         if destructive(plan):
             await self.check_roots()
         tally = await self._executor.run(plan, stop, to_come=to_come)
-        if tally.has_doubts:
-            await self._settle_doubts()
         self._keeper.leftovers.displaced(tally.displaced)
         report.done += tally.done
         report.failed += tally.failed

@@ -67,8 +67,6 @@ class Tally(msgspec.Struct):
     """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
     may_change_rules: bool = False
     """An ignore file, or a directory that may hold one, has changed its content or its name."""
-    has_doubts: bool = False
-    """Something may have been done all the same (see `intents`)."""
     displaced: list[TrashRef] = msgspec.field(default_factory=list)
     is_stopped: bool = False
     halted: dict[Side, Failed] = msgspec.field(default_factory=dict)
@@ -80,7 +78,6 @@ class Tally(msgspec.Struct):
         return bool(
             self.is_stopped
             or self.halted
-            or self.has_doubts
             or self.may_change_rules
             or self.moved
             or self.half_done
@@ -259,7 +256,11 @@ class Executor:
         with anyio.CancelScope(shield=True):
             await self._database.note(intents.note, batch_id, steps)
             outcome = await self._trees[side].apply(batch)
-            await self._database.write(self._store, batch_id, outcome)
+            doubtful = await self._database.write(self._store, batch_id, outcome)
+            if doubtful:
+                # Before anything goes on that stands on it, and before anybody learns what users did since.
+                now_ns = self._world.clock.now_ns()
+                await intents.settle_batch(self._database, self._trees, batch_id, doubtful, now_ns)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome)
         return outcome
@@ -281,10 +282,13 @@ class Executor:
         per_step_s = took_ns / 1e9 / steps
         self._steps = max(16, min(MAX_PUTS, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
 
-    def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
-        """Index, base, history, issues and conflict records of a batch, in one transaction."""
+    def _store(
+        self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]
+    ) -> list[intents.Intent]:
+        """Index, base, history, issues and conflict records of a batch, in one transaction. Returns what is
+        in doubt."""
         now_ns = self._world.clock.now_ns()
-        intents.forget(db, batch_id, outcome)
+        doubtful = intents.forget(db, batch_id, outcome)
         results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
             pending.done(db, [result.action.path for result in outcome if isinstance(result, Done)])
@@ -297,6 +301,7 @@ class Executor:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
             elif isinstance(result, Done) and (record := self._record_of(action, result, now_ns)) is not None:
                 conflicts.put(db, record)
+        return doubtful
 
     def _record_of(self, action: Action, done: Done, now_ns: int) -> ConflictRecord | None:
         """The conflict that this action settled (the rename or the put at the conflict's own path), or the
@@ -331,7 +336,6 @@ class Executor:
                     kind = "path.reported" if record.kind is Reason.EDIT_BEATS_DELETE else "conflict.recorded"
                     publish(kind, record.path, id=record.id, reason=record.kind.value)
                 continue
-            tally.has_doubts |= result.is_in_doubt
             if isinstance(result, Failed):
                 tally.failed += 1
                 publish("path.failed", action.path, reason=result.reason.value, detail=result.detail)

@@ -26,7 +26,7 @@ from syncd.core.action import (
     SetMode,
 )
 from syncd.core.entry import Entry, Kind, Side
-from syncd.core.error import SyncdError, TransientError
+from syncd.core.error import SyncdError
 from syncd.core.listing import Child
 from syncd.index import meta, results
 from syncd.index.database import Database
@@ -56,11 +56,13 @@ def note(db: sqlite3.Connection, batch_id: str, steps: Sequence[Step]) -> None:
     meta.put(db, KEY + batch_id, msgspec.msgpack.encode(intents))
 
 
-def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
-    """The batch is over. What is in doubt stays noted."""
+def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> list[Intent]:
+    """The batch is over. What is in doubt stays noted, and is returned."""
     doubtful = {one.action.path for one in outcome if not isinstance(one, Done) and one.is_in_doubt}
     intents = read(meta.get(db, KEY + batch_id)) if doubtful else []
-    keep(db, batch_id, [intent for intent in intents if intent.action.path in doubtful])
+    left = [intent for intent in intents if intent.action.path in doubtful]
+    keep(db, batch_id, left)
+    return left
 
 
 def keep(db: sqlite3.Connection, batch_id: str, intents: Sequence[Intent]) -> None:
@@ -88,35 +90,31 @@ def read(value: bytes | None) -> list[Intent]:
     return []
 
 
-async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> int:
-    """Store what killed batches did, and what was in doubt; answers how many steps were stored.
+async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> None:
+    """Store what killed batches did, and what was left in doubt.
 
-    No batch may be under way, and nothing may have been observed since. What cannot be looked at, or brought
-    to the device, stays noted. Raises NeedsUser when a root is gone.
+    No batch may be under way, and nothing may have been observed since. What cannot be looked at stays noted.
+    Raises TransientError when it cannot be brought to the device, NeedsUser when a root is gone.
     """
-    count = 0
     for batch_id, intents in await database.read(unfinished):
-        try:
-            for side in sorted({intent.action.side for intent in intents}):
-                await trees[side].persist()
-        except TransientError:
-            continue
-        found = await look(trees, intents)
-        done = done_of(intents, found)
-        unseen = [one for one in intents if (one.action.side, one.action.path) not in found]
-        count += len(done)
+        await settle_batch(database, trees, batch_id, intents, now_ns)
 
-        def store(
-            db: sqlite3.Connection,
-            name: str = batch_id,
-            these: Sequence[Done] = done,
-            left: Sequence[Intent] = unseen,
-        ) -> None:
-            results.record(db, name, now_ns, these)
-            keep(db, name, left)
 
-        await database.write(store)
-    return count
+async def settle_batch(
+    database: Database, trees: Mapping[Side, Tree], batch_id: str, intents: Sequence[Intent], now_ns: int
+) -> None:
+    """As `settle`, for one batch."""
+    for side in sorted({intent.action.side for intent in intents}):
+        await trees[side].persist()
+    found = await look(trees, intents)
+    done = done_of(intents, found)
+    unseen = [one for one in intents if (one.action.side, one.action.path) not in found]
+
+    def store(db: sqlite3.Connection) -> None:
+        results.record(db, batch_id, now_ns, done)
+        keep(db, batch_id, unseen)
+
+    await database.write(store)
 
 
 async def look(trees: Mapping[Side, Tree], intents: Sequence[Intent]) -> dict[tuple[Side, bytes], Found]:
@@ -135,7 +133,9 @@ async def look(trees: Mapping[Side, Tree], intents: Sequence[Intent]) -> dict[tu
         files = [put.path for put in puts if is_this_file(put, found.get((side, put.path)))]
         for read in await trees[side].digest(files) if files else ():
             child = found[side, read.path].child
-            if read.digest is not None and child is not None and read.hint == child.hint:
+            if read.problem is not None:
+                del found[side, read.path]
+            elif child is not None and read.hint == child.hint:
                 found[side, read.path] = Found(child, read.digest)
         for put in puts:
             target = read_target(trees[side], put, found.get((side, put.path)))

@@ -26,6 +26,7 @@ from syncd.core.action import (
     Stale,
 )
 from syncd.core.entry import Entry, Kind
+from syncd.core.error import TransientError
 from syncd.core.reason import Reason
 from syncd.tree.local import copying, names
 from syncd.tree.local import syscalls as sc
@@ -200,6 +201,27 @@ async def test_names_that_do_not_reach_the_device_are_not_done(
     results = await kit.run(*steps)
     assert calls
     assert {type(result) for result in results} == {Failed}
+    assert all(isinstance(result, Failed) and result.is_in_doubt for result in results)
+
+
+async def test_persisting_brings_everything_to_the_device(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one sync of the file system; of all of them, where there is no such call. Errors are told."""
+    synced: list[str] = []
+    monkeypatch.setattr(sc, "syncfs", lambda fd: synced.append("one"))
+    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+    await kit.target.persist()
+    with monkeypatch.context() as patch:
+        patch.setattr(sc, "has_syncfs", lambda: False)
+        await kit.target.persist()
+    assert synced == ["one", "all"]
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "EIO")
+
+    monkeypatch.setattr(sc, "syncfs", fail)
+    with pytest.raises(TransientError) as caught:
+        await kit.target.persist()
+    assert caught.value.reason is Reason.IO_ERROR
 
 
 async def test_short_writes_are_completed(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

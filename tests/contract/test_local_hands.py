@@ -92,6 +92,7 @@ async def test_all_batches_of_a_dead_process_are_lost(
         await anyio.sleep(0.1)
         os.kill(pid, signal.SIGKILL)
     assert [type(result) for result in lost] == [Stale] * len(work)
+    assert all(isinstance(result, Stale) and result.is_in_doubt for result in lost)
     assert all(isinstance(result, Done) for result in await apply(kit, work))
     await kit.target.close()
 

@@ -13,6 +13,7 @@ import pytest
 
 from syncd.sync import executor, gathering
 from tests.sim.harness import Verdict, simulate
+from tests.sim.world import draw_apart
 
 COUNT = int(os.environ.get("SYNCD_SIM_SEEDS", "150"))
 KEPT = Path(__file__).with_name("seeds.txt")
@@ -44,6 +45,14 @@ def test_seeds_are_sound(first: int) -> None:
         assert_sound(simulate(seed))
 
 
+@pytest.mark.parametrize("first", range(0, COUNT // 2, 10))
+def test_nobody_touches_what_is_one_persons_alone(first: int) -> None:
+    """E4: people who work apart find every file as they left it, no conflict was told, and the other side
+    has the same: whatever was killed, failed or missed on the way."""
+    for seed in range(first, min(first + 10, COUNT // 2)):
+        assert_sound(simulate(seed, draw_apart(seed)))
+
+
 NARROW = [(0, 15), (15, 30), (30, 45), (45, 60), (60, 75), (98, 99), (311, 312), (461, 462)]
 
 
@@ -58,6 +67,7 @@ def test_narrow_windows_are_sound(seeds: tuple[int, int], size: int, monkeypatch
     monkeypatch.setattr(executor, "MAX_PUTS", size - 1)
     for seed in range(*seeds):
         assert_sound(simulate(seed))
+        assert_sound(simulate(seed, draw_apart(seed)))
 
 
 def test_a_seed_gives_the_same_trace_again() -> None:

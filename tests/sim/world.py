@@ -53,6 +53,8 @@ class Scenario(msgspec.Struct, frozen=True):
     """A root is gone for a while, and comes back."""
     are_apart: bool = False
     """Each person works in a directory of his own: nobody else may change what is in it."""
+    fails_syncs: bool | None = None
+    """Of what goes wrong: only syncs, everything but syncs, or anything (None)."""
 
 
 HOMES = {Side.SOURCE: b"s", Side.DESTINATION: b"d"}
@@ -60,13 +62,16 @@ HOMES = {Side.SOURCE: b"s", Side.DESTINATION: b"d"}
 
 def draw_apart(seed: int) -> Scenario:
     """A scenario in which no conflict is due. A power cut would take edits back, so there is none."""
+    scenario = draw(seed)
     return msgspec.structs.replace(
-        draw(seed),
+        scenario,
         mode=Mode.TWO_WAY,
         initial=None,
         lives=2 + seed % 3,
         cuts_power=False,
+        unmounts=scenario.unmounts and seed % 2 == 0,
         are_apart=True,
+        fails_syncs=seed % 2 == 1,
     )
 
 
@@ -224,8 +229,22 @@ class World:
             self.trace.note(f"{side.word} intrusion {told}")
 
     def fault(self, side: Side) -> Callable[[str, bytes], int | None]:
+        """What goes wrong at a side. A kill, or a sync that failed, leaves a doubt, which can be settled as
+        long as the device works when it is looked at: so it does where people are apart."""
+        only_syncs = self.scenario.fails_syncs
+        has_failed = False
+
         def fail(operation: str, path: bytes) -> int | None:
+            nonlocal has_failed
             if not self.is_rough or not self.scenario.fault or self._random.random() >= self.scenario.fault:
+                has_failed &= operation != "sync"
+                return None
+            if only_syncs is not None and (operation == "sync") is not only_syncs:
+                return None
+            if only_syncs is not None and operation in ("look", "read"):
+                return None
+            has_failed = not has_failed
+            if only_syncs and not has_failed:
                 return None
             code = self._random.choice(FAULTS)
             self.trace.note(f"{side.word} fault {operation} {path!r} {errno.errorcode[code]}")

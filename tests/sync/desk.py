@@ -88,3 +88,18 @@ class Desk:
         disk.link_new(folder, b"r1.json", note)
         disk.in_flight.add(name)
         return TrashRef(side, "killed", "r1")
+
+
+def files(desk: Desk, side: Side) -> dict[bytes, bytes]:
+    """Contents by path."""
+    return {path: node.data for path, node in desk.disks[side].walk() if node.kind is Kind.FILE}
+
+
+def fill(desk: Desk, *names: bytes, side: Side = S) -> None:
+    """Old files with contents of their own."""
+    user = desk.users[side]
+    for name in names:
+        above = name.rpartition(b"/")[0]
+        if above and desk.disks[side].at(above) is None:
+            user.mkdir(above)
+        user.write(name, b"content of " + name, mtime_ns=OLD_NS)

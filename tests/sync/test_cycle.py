@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from syncd.core.action import Result
-from syncd.core.entry import Kind, Side
 from syncd.core.error import NeedsUser, TransientError
 from syncd.core.guard import Brake
 from syncd.core.mode import Mode
@@ -17,62 +16,12 @@ from syncd.index import pending
 from syncd.sync import executor, gathering
 from syncd.sync.bookkeeping import MAX_VERDICTS, movable_in
 from syncd.tree.port import Batch
-from tests.sync.desk import D, Desk, S
+from tests.sync.desk import D, Desk, S, files, fill
 from tests.sync.lab import OLD_NS
-
-
-def files(desk: Desk, side: Side) -> dict[bytes, bytes]:
-    return {path: node.data for path, node in desk.disks[side].walk() if node.kind is Kind.FILE}
-
-
-def fill(desk: Desk, *names: bytes, side: Side = S) -> None:
-    user = desk.users[side]
-    for name in names:
-        above = name.rpartition(b"/")[0]
-        if above and desk.disks[side].at(above) is None:
-            user.mkdir(above)
-        user.write(name, b"content of " + name, mtime_ns=OLD_NS)
 
 
 async def issues(desk: Desk) -> dict[bytes, Reason]:
     return {row.path: row.reason for row in await desk.database.read(pending.list_all)}
-
-
-# Broken off.
-
-
-@pytest.mark.parametrize("after", range(7))
-async def test_what_was_broken_off_is_done_by_the_next_cycle(
-    after: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(executor, "MAX_BATCH_BYTES", 20)
-    async with Desk.open() as desk:
-        fill(desk, b"a", b"d/b", b"d/c with a longer name", b"e")
-        desk.users[D].write(b"f", b"mine", mtime_ns=OLD_NS)
-        await desk.cycle.open()
-        await desk.cycle.observe_all()
-        polls = count()
-        report = await desk.cycle.synchronise(lambda: next(polls) >= after)
-        assert report.is_stopped
-        assert files(desk, S) != files(desk, D)
-        report = await desk.cycle.synchronise(lambda: False)
-        assert (report.is_stopped, report.is_complete) == (False, True)
-        assert files(desk, S) == files(desk, D)
-        assert len(files(desk, S)) == 5
-
-
-async def test_a_walk_that_is_broken_off_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "PAGE", 3)
-    monkeypatch.setattr(gathering, "WINDOW", 4)
-    async with Desk.open() as desk:
-        fill(desk, *(b"d%d/f%d" % (i, j) for i in range(4) for j in range(5)))
-        await desk.cycle.open()
-        await desk.cycle.observe_all()
-        polls = count()
-        assert (await desk.cycle.synchronise(lambda: next(polls) > 12)).is_stopped
-        assert 0 < len(files(desk, D)) < 20
-        assert (await desk.cycle.synchronise(lambda: False)).is_complete
-        assert files(desk, S) == files(desk, D)
 
 
 # Windows.
