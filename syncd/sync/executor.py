@@ -105,6 +105,7 @@ class Executor:
         self._limiter: anyio.CapacityLimiter
         self._idle = anyio.Event()
         self._tally = Tally()
+        self._failure: Exception | None = None
         self._planned = Extent(0, 0)
         self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
@@ -113,11 +114,12 @@ class Executor:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """`run` works within; at the end nothing is under way any more."""
-        self._tally = Tally()
+        self._tally, self._failure = Tally(), None
         self._limiter = anyio.CapacityLimiter(self._workers)
         async with task_group() as tasks:
             self._tasks = tasks
             yield
+        self._raise_failure()
 
     async def run(self, plan: Plan, stop: Callable[[], bool], *, to_come: Extent | None = None) -> Tally:
         """Apply `plan`; `stop` is polled between steps. Raises SyncdError when the state is not written.
@@ -141,7 +143,7 @@ class Executor:
             else:
                 for batch in self._in_order(actions):
                     await self._carry_out(batch, stop)
-        if to_come is None or self._tally.asks_for_more:
+        if to_come is None or self._failure is not None or self._tally.asks_for_more:
             await self._until_idle()
         tally, self._tally = self._tally, Tally()
         return tally
@@ -178,6 +180,9 @@ class Executor:
         async def run() -> None:
             try:
                 await self._carry_out(batch, stop)
+            except Exception as error:
+                # Raised where the plan is carried out: its round must not go on as if all were done.
+                self._failure = self._failure or error
             finally:
                 self._limiter.release_on_behalf_of(token)
                 if not self._limiter.borrowed_tokens:
@@ -185,6 +190,9 @@ class Executor:
 
         token = object()
         await self._limiter.acquire_on_behalf_of(token)
+        if self._failure is not None:
+            self._limiter.release_on_behalf_of(token)
+            self._raise_failure()
         if stop():
             self._tally.is_stopped = True
             self._limiter.release_on_behalf_of(token)
@@ -195,6 +203,13 @@ class Executor:
         while self._limiter.borrowed_tokens:
             self._idle = anyio.Event()
             await self._idle.wait()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """Raise what a batch beside this one failed with."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
     def _in_order(self, actions: list[Action]) -> Iterator[list[Action]]:
         """Consecutive actions of one side, in the plan's order. Of a cycle of names one leaves first and

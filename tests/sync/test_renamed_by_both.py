@@ -3,8 +3,14 @@
 What follows a rename keeps its old base entry, so it is compared once more after the base has followed.
 """
 
+from collections.abc import Sequence
+
 import pytest
 
+from syncd.core.action import Result
+from syncd.core.error import TransientError
+from syncd.core.reason import Reason
+from syncd.tree.port import Batch
 from tests.sync.desk import D, Desk, S
 
 
@@ -27,3 +33,26 @@ async def test_edits_beneath_a_directory_that_both_sides_renamed(
         wanted = {name: b"", name + b"/his": edit, name + b"/mine": edit, name + b"/ours": b"data"}
         assert found == [wanted, wanted]
         assert (await desk.sync()).done == 0
+
+
+async def test_an_edit_that_no_feed_names_any_more_outlives_a_round_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Desk.open() as desk:
+        desk.users[S].mkdir(b"old")
+        desk.users[S].write(b"old/f", b"data")
+        await desk.sync()
+        for side in (S, D):
+            desk.users[side].rename(b"old", b"new")
+        desk.users[S].write(b"new/f", b"edited")
+        await desk.cycle.observe_all()
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.trees[D], "apply", refuse)
+            with pytest.raises((TransientError, BaseExceptionGroup)):
+                await desk.cycle.synchronise(lambda: False)
+        await desk.cycle.synchronise(lambda: False)
+        assert desk.users[D].read(b"new/f") == b"edited"
+
+
+async def refuse(batch: Batch) -> Sequence[Result]:
+    raise TransientError(Reason.STATE_UNWRITABLE, "no space left")
