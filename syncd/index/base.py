@@ -22,18 +22,18 @@ BASE_COLUMNS = f"base_id, parent_id, name, source_node, destination_node, unveri
 _SELECT = f"SELECT {BASE_COLUMNS} FROM base"  # noqa: S608
 _BY_NAME = f"{_SELECT} WHERE parent_id = ? AND name = ?"
 _PAGE = f"{_SELECT} WHERE parent_id = ? AND name > ? ORDER BY name LIMIT ?"
-_INSERT = f"INSERT INTO base (parent_id, name, source_node, destination_node, unverified, {ENTRY_COLUMNS})"
+_INTO = f"INTO base (parent_id, name, source_node, destination_node, unverified, {ENTRY_COLUMNS})"
 _OVERWRITE = (
     " ON CONFLICT (parent_id, name) DO UPDATE SET"
     " source_node = excluded.source_node, destination_node = excluded.destination_node,"
     " unverified = excluded.unverified, kind = excluded.kind, mode = excluded.mode, size = excluded.size,"
     " mtime_ns = excluded.mtime_ns, digest = excluded.digest, target = excluded.target"
 )
-_UPSERT = f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_OVERWRITE}"
+_UPSERT = f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_OVERWRITE}"  # noqa: S608
 _VALUES = ", ".join(f"v.column{number}" for number in range(5, 11))
 _INSERT_BESIDE = {
     # Rows for nodes whose counterparts on the other side are found by the way.
-    side: f"{_INSERT} SELECT v.column1, v.column2, {ids}, 0, {_VALUES} FROM ("  # noqa: S608
+    side: f"INSERT OR FAIL {_INTO} SELECT v.column1, v.column2, {ids}, 0, {_VALUES} FROM ("  # noqa: S608
     for side, ids in ((Side.SOURCE, "v.column3, n.node_id"), (Side.DESTINATION, "n.node_id, v.column3"))
 }
 _BESIDE = (

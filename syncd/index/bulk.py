@@ -1,6 +1,7 @@
 """Many rows a statement: a first copy spends a third less in SQLite than with one statement a row.
 
-Nothing above the index may be imported.
+`before` should say OR FAIL: else SQLite copies every page that a statement touches to a temporary file, to
+undo half of it. Nothing above the index may be imported.
 """
 
 import sqlite3
@@ -17,7 +18,7 @@ _SIZES = (64, 16, 4, 1)
 def execute(db: sqlite3.Connection, before: str, rows: Sequence[Row], after: str = "") -> None:
     """`before` VALUES (…), (…) `after` for all `rows`, which are of one width, in order.
 
-    Raises sqlite3.IntegrityError half-way: what came before the refused statement is done.
+    Raises sqlite3.IntegrityError half-way: what came before the refused row is done.
     """
     start = 0
     for size in _SIZES:

@@ -53,8 +53,8 @@ def add(db: sqlite3.Connection, batch: str, now_ns: int, done: Sequence[Done]) -
     number = batch_id(db, batch, now_ns)
     bulk.execute(
         db,
-        "INSERT INTO actions (batch_id, at_ns, verb, side, path, other_path, size, old_mode, trash_batch,"
-        " trash_slot)",
+        "INSERT OR FAIL INTO actions"
+        " (batch_id, at_ns, verb, side, path, other_path, size, old_mode, trash_batch, trash_slot)",
         [(number, now_ns, *_values(one, batch)) for one in done],
     )
     db.execute("UPDATE batches SET ended_ns = ? WHERE batch_id = ?", (now_ns, number))

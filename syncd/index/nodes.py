@@ -44,7 +44,7 @@ _OVERWRITE = (
     " flags = flags & ~4 WHERE parent_id = ? AND name = ? RETURNING node_id"
 )
 """Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
-INSERT = f"INSERT INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS})"
+INSERT = f"INSERT OR FAIL INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS})"
 _INSERT = f"{INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 

@@ -325,7 +325,7 @@ class _Writer:
             nodes.learn_digest(self._db, row[0], entry.digest)
 
 
-_LEARN = f"UPDATE nodes SET digest = v.column1, flags = flags | {LEARNT} FROM ("  # noqa: S608
+_LEARN = f"UPDATE OR FAIL nodes SET digest = v.column1, flags = flags | {LEARNT} FROM ("  # noqa: S608
 _LEARN_AT = (
     ") v WHERE parent_id = v.column2 AND name = v.column3"
     " AND kind = 1 AND size = v.column4 AND digest IS NULL"

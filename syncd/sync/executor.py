@@ -271,7 +271,9 @@ class Executor:
         with anyio.CancelScope(shield=True):
             await self._database.note(intents.note, batch_id, steps)
             outcome = await self._trees[side].apply(batch)
-            doubtful = await self._database.write(self._store, batch_id, outcome)
+            # New files that a power cut makes the index forget are found equal by the next scan.
+            store = self._database.note if is_addition(actions) else self._database.write
+            doubtful = await store(self._store, batch_id, outcome)
             if doubtful:
                 # Before anything goes on that stands on it, and before anybody learns what users did since.
                 now_ns = self._world.clock.now_ns()
@@ -367,6 +369,11 @@ class Executor:
 def size_of(action: Action) -> int:
     """Bytes that an action brings."""
     return action.entry.size if isinstance(action, Put) else 0
+
+
+def is_addition(actions: Sequence[Action]) -> bool:
+    """Nothing but files that come to free names?"""
+    return all(type(action) is Put and action.expect is None for action in actions)
 
 
 def concerns_rules(action: Action) -> bool:
