@@ -35,7 +35,7 @@ EXIT_CODES = (
     ("9", "not permitted"),
     ("10", "no such pair, path or id"),
     ("75", "busy"),
-    ("78", "invalid configuration, of syncd run: a service manager must not restart it"),
+    ("78", "invalid configuration or socket, of syncd run: a service manager must not restart it"),
     ("130", "interrupted"),
 )
 

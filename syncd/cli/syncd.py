@@ -38,8 +38,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 def cli() -> None:
     """Keep trees of files in sync.
 
-    Exit codes of `run`: 0 stopped in order, 75 another daemon uses the state, 78 invalid config. Of `sync`:
-    0 in sync, 3 not everything, 5 held, 8 invalid arguments, 75 busy, 130 interrupted.
+    Exit codes of `run`: 0 stopped in order, 75 another daemon uses the state, 78 invalid config, or no socket
+    can be made where it says. Of `sync`: 0 in sync, 3 not everything, 5 held, 8 invalid arguments, 75 busy,
+    130 interrupted.
     """
 
 
@@ -87,7 +88,8 @@ def run_command(file: str | None, socket: str | None, state_dir: str | None) -> 
         click.echo(f"syncd: {error.detail or error.reason.explanation}", err=True)
         if error.reason.fix:
             click.echo(f"  {error.reason.fix}", err=True)
-        return Exit.BUSY if error.reason is Reason.STATE_BUSY else Exit.FAILED
+        ends = {Reason.STATE_BUSY: Exit.BUSY, Reason.SOCKET_UNUSABLE: EX_CONFIG}
+        return ends.get(error.reason, Exit.FAILED)
     return Exit.OK
 
 

@@ -362,5 +362,5 @@ def test_a_socket_that_cannot_be_made_is_told(shell: Shell) -> None:
     (shell.home / "file").write_text("")
     arguments = ["-c", configure(shell), "--state-dir", str(shell.state_dir)]
     done = shell("run", *arguments, "--socket", str(shell.home / "file" / "s.sock"))
-    assert done.code == Exit.FAILED
+    assert done.code == EX_CONFIG
     assert "file" in done.err
