@@ -60,14 +60,13 @@ NARROW = [(0, 15), (15, 30), (30, 45), (45, 60), (60, 75), (98, 99), (311, 312),
 @pytest.mark.parametrize("seeds", NARROW)
 def test_narrow_windows_are_sound(seeds: tuple[int, int], size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As trees of millions of paths are planned: no round sees all of it, and the next plan begins while
-    the last batches are under way."""
+    the last batches are under way. In a third of them people work apart."""
     monkeypatch.setattr(gathering, "PAGE", size - 1)
     monkeypatch.setattr(gathering, "WINDOW", size)
     monkeypatch.setattr(executor, "MAX_STEPS", size - 1)
     monkeypatch.setattr(executor, "MAX_PUTS", size - 1)
     for seed in range(*seeds):
-        assert_sound(simulate(seed))
-        assert_sound(simulate(seed, draw_apart(seed)))
+        assert_sound(simulate(seed, draw_apart(seed) if (seed + size) % 3 == 0 else None))
 
 
 def test_a_seed_gives_the_same_trace_again() -> None:
