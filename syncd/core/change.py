@@ -54,9 +54,11 @@ def content_against_base(entry: Entry, base: Entry) -> Same:
 
 def is_truncated(state: PathState, side: Side) -> bool:
     """Did a file shrink without a new time stamp? So do files whose content a crash did not let reach the
-    disk; whoever truncates a file sets its mtime."""
+    disk; whoever truncates a file sets its mtime. Another file that came to the name did not shrink."""
     entry, base = state.at(side), state.base
     if entry is None or base is None or entry.kind is not Kind.FILE or base.kind is not Kind.FILE:
+        return False
+    if state.is_other(side) or state.base_node(side) not in (0, state.node(side)):
         return False
     return entry.size < base.size and entry.mtime_ns == base.mtime_ns
 

@@ -235,11 +235,13 @@ class Merge(Answers):
         self, db: sqlite3.Connection, here: _Here, node: Node, asked: Question, wanted: Wanted
     ) -> None:
         new, old, entry = asked.new, asked.old, node.entry
-        if old is not None and old.kind is Kind.FILE and old.hint.inode != new.hint.inode:
+        is_other = old is not None and old.kind is Kind.FILE and old.hint.inode != new.hint.inode
+        if old is not None and is_other:
             self.has_missed = True
             displaced.replace(db, self.side, node, old, new)
         if new.hint.size != entry.size:
             self._set(db, node.node_id, entry_of_child(new))
+            nodes.mark_other(db, node.node_id, is_other=is_other and old is not None and bool(old.hint.inode))
             self._note_racy(here.overrides, asked, new)
         elif (old is not None and old.hint == new.hint) or not new.hint.size:
             updated = msgspec.structs.replace(entry, mode=new.mode, mtime_ns=new.hint.mtime_ns)

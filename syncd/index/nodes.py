@@ -22,6 +22,7 @@ from syncd.index.rows import (
     KIND_OF,
     LEARNT,
     LISTED,
+    OTHER,
     PARKED_PREFIX,
     Row,
     values_of,
@@ -181,6 +182,14 @@ def insert_children(
     bulk.execute(db, INSERT, [(tree, parent_id, name, *values_of(entry)) for name, entry in rows])
 
 
+def mark_other(db: sqlite3.Connection, node_id: int, *, is_other: bool) -> None:
+    """Did the file with the new size come to the name by a rename, or was it changed where it is?"""
+    db.execute(
+        f"UPDATE nodes SET flags = flags & ~{OTHER} | ? WHERE node_id = ? AND flags & {OTHER} IS NOT ?",  # noqa: S608
+        (OTHER * is_other, node_id, OTHER * is_other),
+    )
+
+
 def set_entry(db: sqlite3.Connection, node_id: int, entry: Entry) -> None:
     """What is at this node now. The feed hears of it when a synchronised field changed."""
     db.execute(_UPDATE, (*values_of(entry), node_id))
@@ -197,7 +206,7 @@ def learn_digest(db: sqlite3.Connection, node_id: int, digest: bytes) -> None:
 def set_flags(db: sqlite3.Connection, node_id: int, *, is_listed: bool, has_ignored: bool) -> None:
     flags = LISTED * is_listed | HAS_IGNORED * has_ignored
     db.execute(
-        f"UPDATE nodes SET flags = flags & {LEARNT} | ? WHERE node_id = ? AND flags & 3 IS NOT ?",  # noqa: S608
+        "UPDATE nodes SET flags = flags & ~3 | ? WHERE node_id = ? AND flags & 3 IS NOT ?",
         (flags, node_id, flags),
     )
 

@@ -21,6 +21,7 @@ FIRST_NAME = b"\x00\xff"
 LISTED = 1
 HAS_IGNORED = 2
 LEARNT = 4
+OTHER = 8
 
 Row = tuple[Any, ...]
 

@@ -15,7 +15,16 @@ from syncd.index.base import BASE_COLUMNS, ROOT_ID
 from syncd.index.dirty import DirtyPath as DirtyPath
 from syncd.index.dirty import dirty as dirty
 from syncd.index.dirty import merge as merge
-from syncd.index.rows import DIRECTORY_CODE, ENTRY_COLUMNS, FIRST_NAME, HAS_IGNORED, LISTED, Row, entry_of
+from syncd.index.rows import (
+    DIRECTORY_CODE,
+    ENTRY_COLUMNS,
+    FIRST_NAME,
+    HAS_IGNORED,
+    LISTED,
+    OTHER,
+    Row,
+    entry_of,
+)
 
 _PAGE = 1000
 
@@ -169,6 +178,8 @@ class _Reader:
             source_only_ignored=self._is_only_ignored(source, at_destination),
             destination_only_ignored=self._is_only_ignored(destination, at_source),
             unverified=base is not None and bool(base[6]),
+            source_is_other=source is not None and bool(source[2] & OTHER),
+            destination_is_other=destination is not None and bool(destination[2] & OTHER),
         )
 
     def _is_only_ignored(self, row: Row | None, other: Entry | None) -> bool:
