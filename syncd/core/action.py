@@ -121,13 +121,15 @@ class Stale(msgspec.Struct, frozen=True, gc=False, tag="stale"):
 
 class Failed(msgspec.Struct, frozen=True, gc=False, tag="failed"):
     """The action could not be done; the path gets an issue. `is_fatal` stops the batch's side (disk
-    full, read-only file system, root gone). `is_in_doubt`: it was done, and may not last."""
+    full, read-only file system, root gone). `is_in_doubt`: it was done, and may not last; `trash` is what it
+    displaced then."""
 
     action: Action
     reason: Reason
     detail: str
     is_fatal: bool = False
     is_in_doubt: bool = False
+    trash: TrashRef | None = None
 
 
 Result = Done | Stale | Failed

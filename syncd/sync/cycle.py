@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from syncd.core import path as paths
+from syncd.core.action import Done
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser, TransientError
 from syncd.core.filter import Filter
@@ -21,7 +22,7 @@ from syncd.index import choices, dirty, feed, nodes, pending
 from syncd.index.database import Database
 from syncd.index.dirty import DirtyPath
 from syncd.sync import bookkeeping, intents
-from syncd.sync.executor import Executor, Tally
+from syncd.sync.executor import Executor, Tally, concerns_rules
 from syncd.sync.gate import Gate
 from syncd.sync.gathering import Gathered, Gatherer, Walk
 from syncd.sync.ignoring import IgnoreRules
@@ -102,11 +103,14 @@ class Cycle:
         self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
         # Before the index learns what a killed run did: what that displaced is told by what was known then.
         await self._keeper.leftovers.look_at_known()
+        settled: list[Done] = []
         if self._opened.rules_changed or self._opened.is_state_lost:
             await self.database.write(intents.forget_all)
         else:
-            await self._settle_doubts()
+            settled = await intents.settle(self.database, self.trees, self.world.clock.now_ns())
         await self._ignoring.load()
+        if any(concerns_rules(one.action) for one in settled):
+            await self._reload_ignore_rules()
         self._position = await self.database.read(feed.acked, bookkeeping.READER)
         # A choice that a killed run was told of and did not carry out: no feed row names its path.
         chosen = await self.database.read(choices.choices)
@@ -158,7 +162,8 @@ class Cycle:
     ) -> Observation:
         """Look at single paths and scan subtrees of one side."""
         await self.check_roots()
-        await self._settle_doubts()
+        if await self._settle_doubts():
+            return (await self.observe_all())[side]
         looks, scans = set(looks), set(scans)
         for directory in await self.database.read(bookkeeping.not_empty):
             # Ignored names are not looked at; here they may be what had to go.
@@ -207,7 +212,8 @@ class Cycle:
         """Rounds until nothing is left to do that can be done now. Raises SyncdError."""
         report = Report()
         idle_rounds = 0
-        await self._settle_doubts()
+        if await self._settle_doubts():
+            await self.observe_all()
         await self._keeper.leftovers.look_at_recent()
         async with self._executor.at_work():
             while True:
@@ -236,9 +242,11 @@ class Cycle:
             if report.rounds == 1:
                 self.hold = None
             return True
+        is_walking = bool(self._walks)
         try:
             return await self._act(scope, report, stop, now_ns)
         except BaseException:
+            self._reconciles_all |= is_walking
             self._break_off(scope)
             raise
 
@@ -395,9 +403,11 @@ class Cycle:
             self._again += [DirtyPath(path, is_deep=False) for path in over]
         return tally
 
-    async def _settle_doubts(self) -> None:
-        """What may have been done is looked at before anything else is learnt of the trees."""
-        await intents.settle(self.database, self.trees, self.world.clock.now_ns())
+    async def _settle_doubts(self) -> bool:
+        """What may have been done is looked at before anything else is learnt of the trees. True where that
+        has changed the ignore rules, so that all must be observed."""
+        done = await intents.settle(self.database, self.trees, self.world.clock.now_ns())
+        return any(concerns_rules(one.action) for one in done) and await self._reload_ignore_rules()
 
     async def _look_again(self, tally: Tally, gathered: Gathered) -> None:
         """Observe what was stale; what was moved is reconciled with all beneath."""

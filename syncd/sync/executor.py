@@ -46,6 +46,8 @@ MAX_PUTS = 768
 MAX_BATCH_BYTES = 16 << 20
 _BESIDE_PUTS = (Level.DIRECTORY, Level.PUT)
 """What the puts of another plan of the same walk cannot disturb."""
+STORED_WITHIN_NS = 1_000_000_000
+"""As long the results of plain additions may wait for the device."""
 TARGET_BATCH_S = 0.4
 """Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
 
@@ -106,6 +108,7 @@ class Executor:
         self._idle = anyio.Event()
         self._tally = Tally()
         self._failure: Exception | None = None
+        self._stored_ns = -STORED_WITHIN_NS
         self._planned = Extent(0, 0)
         self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
@@ -271,13 +274,12 @@ class Executor:
         with anyio.CancelScope(shield=True):
             await self._database.note(intents.note, batch_id, steps)
             outcome = await self._trees[side].apply(batch)
+            outcome = await intents.resolve(self._trees[side], batch_id, steps, outcome)
             # New files that a power cut makes the index forget are found equal by the next scan.
-            store = self._database.note if is_addition(actions) else self._database.write
-            doubtful = await store(self._store, batch_id, outcome)
-            if doubtful:
-                # Before anything goes on that stands on it, and before anybody learns what users did since.
-                now_ns = self._world.clock.now_ns()
-                await intents.settle_batch(self._database, self._trees, batch_id, doubtful, now_ns)
+            may_wait = is_addition(actions) and began - self._stored_ns < STORED_WITHIN_NS
+            self._stored_ns = self._stored_ns if may_wait else began
+            store = self._database.note if may_wait else self._database.write
+            await store(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome)
         return outcome
@@ -299,13 +301,10 @@ class Executor:
         per_step_s = took_ns / 1e9 / steps
         self._steps = max(16, min(MAX_PUTS, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
 
-    def _store(
-        self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]
-    ) -> list[intents.Intent]:
-        """Index, base, history, issues and conflict records of a batch, in one transaction. Returns what is
-        in doubt."""
+    def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
+        """Index, base, history, issues and conflict records of a batch, in one transaction."""
         now_ns = self._world.clock.now_ns()
-        doubtful = intents.forget(db, batch_id, outcome)
+        intents.forget(db, batch_id, outcome)
         results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
             pending.done(db, [result.action.path for result in outcome if isinstance(result, Done)])
@@ -318,7 +317,6 @@ class Executor:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
             elif isinstance(result, Done) and (record := self._record_of(action, result, now_ns)) is not None:
                 conflicts.put(db, record)
-        return doubtful
 
     def _record_of(self, action: Action, done: Done, now_ns: int) -> ConflictRecord | None:
         """The conflict that this action settled (the rename or the put at the conflict's own path), or the

@@ -10,7 +10,7 @@ The note itself needs no device: users cannot edit during a power cut. What is s
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ from syncd.core.action import (
     Action,
     Delete,
     Done,
+    Failed,
     MakeDirectory,
     Move,
     Put,
@@ -25,14 +26,18 @@ from syncd.core.action import (
     Result,
     SetMode,
 )
-from syncd.core.entry import Entry, Kind, Side
-from syncd.core.error import SyncdError
+from syncd.core.entry import Entry, Kind, Side, StatHint
+from syncd.core.error import SyncdError, TransientError
 from syncd.core.listing import Child
+from syncd.core.reason import Reason
 from syncd.index import meta, results
 from syncd.index.database import Database
 from syncd.tree.port import Step, Tree
 
 KEY = "intent."
+
+
+_NEVER_THERE = (Reason.PATH_TOO_LONG, Reason.NAME_NOT_POSSIBLE)
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -52,17 +57,51 @@ class Found(msgspec.Struct, frozen=True):
 
 def note(db: sqlite3.Connection, batch_id: str, steps: Sequence[Step]) -> None:
     """A batch is about to begin."""
-    intents = [Intent(step.action, step.hint.inode if step.hint else 0) for step in steps]
-    meta.put(db, KEY + batch_id, msgspec.msgpack.encode(intents))
+    keep(db, batch_id, intents_of(steps))
 
 
-def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> list[Intent]:
-    """The batch is over. What is in doubt stays noted, and is returned."""
-    doubtful = {one.action.path for one in outcome if not isinstance(one, Done) and one.is_in_doubt}
+def intents_of(steps: Iterable[Step]) -> list[Intent]:
+    return [Intent(step.action, step.hint.inode if step.hint else 0) for step in steps]
+
+
+def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
+    """The batch is over. What is in doubt stays noted, but for what displaced something: where that lies is
+    found out by the recovery of the tree, and by nobody else."""
+    doubtful = {
+        one.action.path
+        for one in outcome
+        if is_doubtful(one) and not (isinstance(one, Failed) and one.trash is not None)
+    }
     intents = read(meta.get(db, KEY + batch_id)) if doubtful else []
-    left = [intent for intent in intents if intent.action.path in doubtful]
-    keep(db, batch_id, left)
-    return left
+    keep(db, batch_id, [intent for intent in intents if intent.action.path in doubtful])
+
+
+def is_doubtful(result: Result) -> bool:
+    return not isinstance(result, Done) and result.is_in_doubt
+
+
+async def resolve(
+    tree: Tree, batch_id: str, steps: Sequence[Step], outcome: Sequence[Result]
+) -> Sequence[Result]:
+    """Look at what is in doubt, before anything stands on it and anybody learns what users did since: what
+    was done is answered as done. As it was, where the device fails again."""
+    doubtful = {one.action.path: one for one in outcome if is_doubtful(one)}
+    if not doubtful:
+        return outcome
+    intents = intents_of(step for step in steps if step.action.path in doubtful)
+    is_over = all(isinstance(one, Failed) for one in doubtful.values())
+    try:
+        await tree.persist(batch_id if is_over else None)
+    except TransientError:
+        return outcome
+    found = await look({tree.side: tree}, intents)
+    done = {one.action.path: one for one in done_of(intents, found)}
+    return [
+        msgspec.structs.replace(done[path], trash=one.trash if isinstance(one, Failed) else None)
+        if (path := one.action.path) in doubtful and path in done
+        else one
+        for one in outcome
+    ]
 
 
 def keep(db: sqlite3.Connection, batch_id: str, intents: Sequence[Intent]) -> None:
@@ -90,55 +129,62 @@ def read(value: bytes | None) -> list[Intent]:
     return []
 
 
-async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> None:
-    """Store what killed batches did, and what was left in doubt.
+async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) -> list[Done]:
+    """Store what killed batches did, and what was left in doubt; that is returned.
 
     No batch may be under way, and nothing may have been observed since. What cannot be looked at stays noted.
     Raises TransientError when it cannot be brought to the device, NeedsUser when a root is gone.
     """
+    settled: list[Done] = []
     for batch_id, intents in await database.read(unfinished):
-        await settle_batch(database, trees, batch_id, intents, now_ns)
+        found = await look(trees, intents)
+        done = done_of(intents, found)
+        unseen = [one for one in intents if any(place not in found for place in places_of(one.action))]
+        if not done and len(unseen) == len(intents) > 0:
+            continue
+        for side in sorted({one.action.side for one in done}):
+            await trees[side].persist()
+        await database.write(store, batch_id, now_ns, done, unseen)
+        settled += done
+    return settled
 
 
-async def settle_batch(
-    database: Database, trees: Mapping[Side, Tree], batch_id: str, intents: Sequence[Intent], now_ns: int
+def store(
+    db: sqlite3.Connection, batch_id: str, now_ns: int, done: Sequence[Done], left: Sequence[Intent]
 ) -> None:
-    """As `settle`, for one batch."""
-    for side in sorted({intent.action.side for intent in intents}):
-        await trees[side].persist()
-    found = await look(trees, intents)
-    done = done_of(intents, found)
-    unseen = [one for one in intents if (one.action.side, one.action.path) not in found]
+    """What a batch did, and what of it is still to be looked at."""
+    results.record(db, batch_id, now_ns, done)
+    keep(db, batch_id, left)
 
-    def store(db: sqlite3.Connection) -> None:
-        results.record(db, batch_id, now_ns, done)
-        keep(db, batch_id, unseen)
 
-    await database.write(store)
+def places_of(action: Action) -> list[tuple[Side, bytes]]:
+    """Where it shows whether a step was taken."""
+    names = [action.path, action.to] if isinstance(action, Move) else [action.path]
+    return [(action.side, name) for name in names]
 
 
 async def look(trees: Mapping[Side, Tree], intents: Sequence[Intent]) -> dict[tuple[Side, bytes], Found]:
     """Everything that tells whether the steps were taken. What cannot be looked at is left out."""
     found: dict[tuple[Side, bytes], Found] = {}
-    for side in Side:
+    for side, tree in trees.items():
         actions = [intent.action for intent in intents if intent.action.side is side]
         paths = [action.path for action in actions]
         paths += [action.to for action in actions if isinstance(action, Move)]
         if not paths:
             continue
-        for seen in await trees[side].look(list(dict.fromkeys(paths))):
-            if seen.problem is None:
+        for seen in await tree.look(list(dict.fromkeys(paths))):
+            if seen.problem is None or seen.problem in _NEVER_THERE:
                 found[side, seen.path] = Found(seen.child)
         puts = [action for action in actions if isinstance(action, Put)]
         files = [put.path for put in puts if is_this_file(put, found.get((side, put.path)))]
-        for read in await trees[side].digest(files) if files else ():
+        for read in await tree.digest(files) if files else ():
             child = found[side, read.path].child
             if read.problem is not None:
                 del found[side, read.path]
             elif child is not None and read.hint == child.hint:
                 found[side, read.path] = Found(child, read.digest)
         for put in puts:
-            target = read_target(trees[side], put, found.get((side, put.path)))
+            target = read_target(tree, put, found.get((side, put.path)))
             if target is not None:
                 found[side, put.path] = Found(found[side, put.path].child, None, target)
     return found
@@ -167,22 +213,30 @@ def read_target(tree: Tree, put: Put, found: Found | None) -> bytes | None:
 
 
 def done_of(intents: Sequence[Intent], found: Mapping[tuple[Side, bytes], Found]) -> list[Done]:
-    """The results of the steps that were taken. A move that found its name free tells of the move that had
-    freed it, whatever a user has made of that since; so of a circle all count, or none."""
+    """The results of the steps that were taken. The moves of a circle of names count all, or none."""
     done = {index: result for index, intent in enumerate(intents) if (result := judge(intent, found))}
+    for circle in circles_of(intents):
+        if not done.keys() >= set(circle):
+            done = {index: result for index, result in done.items() if index not in circle}
+    return [done[index] for index in sorted(done)]
+
+
+def circles_of(intents: Sequence[Intent]) -> list[list[int]]:
+    """Numbers of the moves that hand names on in a circle; one of them is parked meanwhile."""
     moves = {
-        (action.side, action.path): index
+        (action.side, action.to): index
         for index, intent in enumerate(intents)
         if isinstance(action := intent.action, Move)
     }
-    told = [result.action for result in done.values()]
-    while told:
-        action = told.pop()
-        before = moves.get((action.side, action.to)) if isinstance(action, Move) else None
-        if before is not None and before not in done:
-            done[before] = Done(intents[before].action, None, None)
-            told.append(intents[before].action)
-    return [done[index] for index in sorted(done)]
+    circles = []
+    for index, intent in enumerate(intents):
+        circle: list[int] = []
+        at: int | None = index if isinstance(intent.action, Move) and intent.action.parked else None
+        while at is not None and at not in circle:
+            circle.append(at)
+            at = moves.get((intents[at].action.side, intents[at].action.path))
+        circles += [circle] if circle else []
+    return circles
 
 
 def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | None:
@@ -200,11 +254,14 @@ def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | N
         case MakeDirectory():
             if child is None or child.kind is not Kind.DIRECTORY:
                 return None
-            return Done(action, msgspec.structs.replace(action.entry, mode=child.mode), child.hint)
+            # As it was made; what differs is a user's.
+            entry = msgspec.structs.replace(action.entry, mode=action.entry.mode & 0o777 | 0o700)
+            return Done(action, entry, child.hint)
         case SetMode():
             if child is None or child.kind is not action.expect.kind or child.mode != action.mode:
                 return None
-            return Done(action, msgspec.structs.replace(action.expect, mode=action.mode), child.hint)
+            hint = unread(child, action.expect)
+            return Done(action, msgspec.structs.replace(action.expect, mode=action.mode), hint)
         case Move():
             return judge_move(action, intent.inode, child, found.get((action.side, action.to)))
 
@@ -218,7 +275,7 @@ def judge_put(action: Put, here: Found) -> Done | None:
         return Done(action, entry, child.hint) if is_done else None
     if here.digest is None or entry.digest not in (None, here.digest):
         return None
-    return Done(action, msgspec.structs.replace(entry, mode=child.mode, digest=here.digest), child.hint)
+    return Done(action, msgspec.structs.replace(entry, digest=here.digest), child.hint)
 
 
 def judge_move(action: Move, inode: int, child: Child | None, there: Found | None) -> Done | None:
@@ -227,4 +284,11 @@ def judge_move(action: Move, inode: int, child: Child | None, there: Found | Non
         return None
     if child is not None and child.hint.inode == inode:
         return None
-    return Done(action, None, arrived.hint)
+    return Done(action, None, unread(arrived, action.expect))
+
+
+def unread(child: Child, expect: Entry) -> StatHint:
+    """The hint of a file that a user may have written to since, so that the next observation looks."""
+    if child.kind is Kind.DIRECTORY:
+        return child.hint
+    return StatHint(child.hint.inode, expect.size, expect.mtime_ns, 0)

@@ -113,8 +113,9 @@ class Rehearsal:
     def _hint(self, entry: Entry) -> StatHint:
         return StatHint(next(self._inodes), entry.size, entry.mtime_ns, 0)
 
-    async def persist(self) -> None:
+    async def persist(self, batch_id: str | None = None) -> None:
         """Nothing was done."""
+        del batch_id
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         """Nothing is restored in a rehearsal."""

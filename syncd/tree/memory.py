@@ -200,13 +200,15 @@ class MemoryTree(Machine):
     async def apply(self, batch: Batch) -> Sequence[Result]:
         return await Applier(self, batch).run()
 
-    async def persist(self) -> None:
+    async def persist(self, batch_id: str | None = None) -> None:
         await self.step()
         try:
             self.check("sync", b"")
         except OSError as error:
             raise TransientError(reason_of(error, Reason.IO_ERROR), error.strerror or "") from error
         self.disk.sync()
+        if batch_id is not None:
+            self.disk.in_flight.discard(batch_id.encode())
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         await self.step()

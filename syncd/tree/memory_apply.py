@@ -82,13 +82,11 @@ class Applier:
                 results[index] = await self._arrive(index)
         self._drop_idle_notes()
         done = [index for index in ready if isinstance(results[index], Done)]
-        await self._sync(results, done, is_in_doubt=True)
+        await self._sync(results, done)
         self._disk.in_flight.discard(name)
         return [results[index] for index in sorted(results)]
 
-    async def _sync(
-        self, results: dict[int, Result], indexes: Sequence[int], *, is_in_doubt: bool = False
-    ) -> None:
+    async def _sync(self, results: dict[int, Result], indexes: Sequence[int]) -> None:
         """Make all of it durable; where that fails, nothing of it counts as done."""
         await self._machine.step()
         try:
@@ -97,8 +95,10 @@ class Applier:
             reason = reason_of(error, Reason.IO_ERROR)
             for index in indexes:
                 action = self._batch.steps[index].action
-                text = error.strerror or ""
-                results[index] = Failed(action, reason, text, is_fatal=True, is_in_doubt=is_in_doubt)
+                text, before = error.strerror or "", results.get(index)
+                was_done = isinstance(before, Done)
+                trash = before.trash if isinstance(before, Done) else None
+                results[index] = Failed(action, reason, text, True, is_in_doubt=was_done, trash=trash)
         else:
             self._disk.sync()
 

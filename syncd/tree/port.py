@@ -160,8 +160,9 @@ class Tree(Protocol):
     async def apply(self, batch: Batch) -> Sequence[Result]:
         """Stage, verify, sync, put in place, sync. Never raises for one step's fate."""
 
-    async def persist(self) -> None:
-        """Bring to the device whatever was done before. Raises TransientError when that fails."""
+    async def persist(self, batch_id: str | None = None) -> None:
+        """Bring to the device whatever was done before, and end a batch whose own sync had failed. Raises
+        TransientError when that fails again."""
 
     async def restore(self, ref: TrashRef, path: bytes) -> None:
         """Move kept bytes from the trash to a free name. Raises PathProblem (gone, or the name is taken)."""

@@ -28,7 +28,7 @@ from syncd.core.action import (
 from syncd.core.entry import Entry, Kind
 from syncd.core.error import TransientError
 from syncd.core.reason import Reason
-from syncd.tree.local import copying, names
+from syncd.tree.local import apply, copying, names
 from syncd.tree.local import syscalls as sc
 from syncd.tree.port import Step
 from tests.contract.localkit import OLD_NS, D, Kit, fail, kinds, mounted, needs_root
@@ -222,6 +222,28 @@ async def test_persisting_brings_everything_to_the_device(kit: Kit, monkeypatch:
     with pytest.raises(TransientError) as caught:
         await kit.target.persist()
     assert caught.value.reason is Reason.IO_ERROR
+
+
+async def test_a_batch_whose_sync_failed_is_ended_when_another_works(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it displaced is a trash entry like any other; it is not taken for one that a kill left."""
+    kit.write(b"f", b"old")
+
+    def fail(work: apply.Work) -> None:
+        raise OSError(errno.EIO, "EIO")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(apply.Work, "_sync_names", fail)
+        result = await kit.do(await kit.put(b"f", b"new"))
+    assert isinstance(result, Failed)
+    assert (result.is_in_doubt, result.trash is not None) == (True, True)
+    assert kit.leftovers() == ["batch-1"]
+    await kit.target.persist("batch-1")
+    assert kit.leftovers() == []
+    assert kit.trash() == [b"old"]
+    await kit.target.persist("batch-1")
+    await kit.target.persist("one that displaced nothing")
 
 
 async def test_short_writes_are_completed(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,9 +163,6 @@ async def test_parked_name_is_put_back_unless_it_is_taken(tmp_path: Path) -> Non
         step = await kit.move(b"a", b"c", parked=True)
         real = sc.rename_noreplace
 
-        def killed(*args: Any) -> None:
-            raise Killed
-
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sc, "rename_noreplace", killed)
             with pytest.raises(Killed):
@@ -184,6 +181,34 @@ async def test_parked_name_is_put_back_unless_it_is_taken(tmp_path: Path) -> Non
         )
         assert await tree.unaccounted(["another"]) == []
         assert kit.trash() == ([b"swap a"] if taken else [])
+
+
+async def test_a_parked_name_goes_back_into_a_read_only_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit, _ = await prepare(tmp_path)
+    step = await kit.move(b"ro/x", b"ro/y", parked=True)
+    real = sc.rename_noreplace
+    with monkeypatch.context() as patch:
+        patch.setattr(sc, "rename_noreplace", killed)
+        with pytest.raises(Killed):
+            batches.run(kit.target._site(), Batch("park", (step,), lambda: False))
+    os.chmod(kit.at(b"ro"), 0o555)
+
+    def as_a_user(source: int, name: bytes, target: int, to: bytes) -> None:
+        if not all(os.fstat(directory).st_mode & 0o200 for directory in (source, target)):
+            raise PermissionError(errno.EACCES, "EACCES")
+        real(source, name, target, to)
+
+    monkeypatch.setattr(sc, "rename_noreplace", as_a_user)
+    await reopened(kit)
+    assert kit.tree()[b"ro/x"] == b"x"
+    assert os.stat(kit.at(b"ro")).st_mode & 0o777 == 0o555
+    assert kit.leftovers() == []
+
+
+def killed(*args: Any) -> None:
+    raise Killed
 
 
 async def test_lent_write_permission_is_taken_back(tmp_path: Path) -> None:

@@ -346,4 +346,4 @@ class Work:
         """What was done may not survive a crash: it is not answered as done."""
         for index, result in self._results.items():
             if isinstance(result, Done):
-                self._results[index] = doubtful(result.action, error)
+                self._results[index] = doubtful(result, error)

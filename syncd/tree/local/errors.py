@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
-from syncd.core.action import Action, Failed, MakeDirectory, Move, Put, Result, Stale, TrashRef
+from syncd.core.action import Action, Done, Failed, MakeDirectory, Move, Put, Result, Stale, TrashRef
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser, PathProblem, StaleError, SyncdError, TransientError
 from syncd.core.path import escape
@@ -124,10 +124,11 @@ def failed(action: Action, error: OSError) -> Result:
     return Failed(action, verdict.reason, text(error), verdict.is_fatal)
 
 
-def doubtful(action: Action, error: OSError) -> Failed:
+def doubtful(done: Done, error: OSError) -> Failed:
     """The result of a step that was done, where the sync of its names failed."""
     verdict = judge(error)
-    return Failed(action, verdict.reason or Reason.IO_ERROR, text(error), verdict.is_fatal, is_in_doubt=True)
+    reason = verdict.reason or Reason.IO_ERROR
+    return Failed(done.action, reason, text(error), verdict.is_fatal, is_in_doubt=True, trash=done.trash)
 
 
 def content_failed(action: Put, error: SyncdError | SourceError) -> Result:

@@ -191,9 +191,10 @@ def lost(step: Step) -> Stale:
     """The process died: look at both ends of the step again."""
     action = step.action
     origin = action.origin if isinstance(action, Put) else action.path
+    is_new = isinstance(action, Put) and action.expect is None
     if action.side is Side.SOURCE:
-        return Stale(action, destination_paths=(origin,), is_in_doubt=True)
-    return Stale(action, source_paths=(origin,), is_in_doubt=True)
+        return Stale(action, destination_paths=(origin,), is_in_doubt=is_new)
+    return Stale(action, source_paths=(origin,), is_in_doubt=is_new)
 
 
 class _Child:

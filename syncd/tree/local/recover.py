@@ -7,7 +7,8 @@ last. User data is never unlinked: what is not surely our own staged copy stays 
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from syncd.tree.local import manifest
 from syncd.tree.local import syscalls as sc
@@ -71,7 +72,7 @@ def _recover_slot(
         # A swap may have given its old name away; then it goes on to the new one.
         names = (record.path, record.to)
         if not any(_put_at(root, folder, record, name, has_exchange) for name in names):
-            _undo_circle(root, records, record.path, has_exchange)
+            _undo_circle(root, folder, records, record.path, has_exchange)
             _put_at(root, folder, record, record.path, has_exchange)
     elif record.op == "put" and record.is_weak:
         _put_at(root, folder, record, record.path, has_exchange)
@@ -140,23 +141,52 @@ def _put_at(root: int, folder: int, record: manifest.SlotRecord, path: bytes, ha
     try:
         parent, name = split(path)
         with _opened(root, parent) as directory:
-            _take(folder, record.slot.encode(), directory, name, has_exchange)
+            take = partial(_take, folder, record.slot.encode(), directory, name, has_exchange)
+            _with_write(folder, {parent: directory}, take)
             sc.sync_file(directory)
     except OSError:
         return False
     return True
 
 
-def _undo_circle(root: int, records: Sequence[manifest.Record], parked: bytes, has_exchange: bool) -> None:
+def _undo_circle(
+    root: int, folder: int, records: Sequence[manifest.Record], parked: bytes, has_exchange: bool
+) -> None:
     """A circle of names was cut open in its middle: what had moved up goes back."""
     moves = [record for record in records if isinstance(record, manifest.MoveRecord)]
     renames = [Rename(move.path, move.to, move.inode) for move in moves]
     for rename in to_undo(parked, renames, lambda path: _inode_at(root, path)):
         (parent, name), (to_parent, to) = split(rename.path), split(rename.to)
         with _opened(root, parent) as directory, _opened(root, to_parent) as to_directory:
-            rename_free(to_directory, to, directory, name, has_exchange)
+            back = partial(rename_free, to_directory, to, directory, name, has_exchange)
+            _with_write(folder, {parent: directory, to_parent: to_directory}, back)
             sc.sync_file(directory)
             sc.sync_file(to_directory)
+
+
+def _with_write(folder: int, directories: Mapping[bytes, int], act: Callable[[], None]) -> None:
+    """Do it; where a directory of ours is read-only, it is made writable for that moment."""
+    try:
+        act()
+        return
+    except PermissionError:
+        loosened = {
+            path: stat.S_IMODE(found.st_mode)
+            for path, directory in directories.items()
+            if (found := sc.fstat(directory)).st_uid == os.geteuid() and found.st_mode & 0o300 != 0o300
+        }
+        if not loosened:
+            raise
+    note = manifest.open_for_append(folder)
+    try:
+        manifest.write(note, [manifest.ModeRecord(path, mode) for path, mode in loosened.items()])
+        for path, mode in loosened.items():
+            sc.fchmod(directories[path], mode | 0o300)
+        act()
+    finally:
+        sc.close(note)
+        for path, mode in loosened.items():
+            sc.fchmod(directories[path], mode)
 
 
 def _inode_at(root: int, path: bytes) -> int | None:

@@ -71,14 +71,8 @@ class Slots:
 
     def finish(self) -> None:
         """The batch is done and durable: no slot is ours any more."""
-        if self._fd < 0:
-            return
-        # The mark goes last: an empty folder without one would stay for ever.
-        if all(name == os.fsdecode(manifest.NAME) for name in sc.listdir(self._fd)):
-            sc.unlink(manifest.NAME, dir_fd=self._fd)
-            sc.rmdir(self._name, dir_fd=self._control.trash)
-        with contextlib.suppress(FileNotFoundError):
-            sc.unlink(self._name, dir_fd=self._control.in_flight)
+        if self._fd >= 0:
+            _finish(self._control, self._name, self._fd)
 
     def close(self) -> None:
         for descriptor in (self._manifest, self._fd):
@@ -103,6 +97,25 @@ class Slots:
             manifest.write(self._manifest, [manifest.BatchRecord(self._batch_id, self._now())])
         else:
             self._next = max((_number(name) for name in sc.listdir(self._fd)), default=0)
+
+
+def finish(control: Control, batch_id: str) -> None:
+    """As `Slots.finish`, for a batch that could not be made durable at its own end."""
+    with contextlib.suppress(FileNotFoundError):
+        folder = sc.open(batch_id.encode(), sc.READ_DIRECTORY, dir_fd=control.trash)
+        try:
+            _finish(control, batch_id.encode(), folder)
+        finally:
+            sc.close(folder)
+
+
+def _finish(control: Control, name: bytes, folder: int) -> None:
+    """The mark goes last: an empty folder without one would stay for ever."""
+    if all(one == os.fsdecode(manifest.NAME) for one in sc.listdir(folder)):
+        sc.unlink(manifest.NAME, dir_fd=folder)
+        sc.rmdir(name, dir_fd=control.trash)
+    with contextlib.suppress(FileNotFoundError):
+        sc.unlink(name, dir_fd=control.in_flight)
 
 
 def _number(name: str) -> int:

@@ -30,6 +30,7 @@ from syncd.tree.local.occupancy import wait_until_free
 from syncd.tree.local.reader import LocalContent, Reader
 from syncd.tree.local.root import Root
 from syncd.tree.local.scan import Walk
+from syncd.tree.local.slots import finish
 from syncd.tree.local.walker import Scan
 from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
 
@@ -129,8 +130,8 @@ class LocalTree:
             self._trash_bytes += sum(displaced_bytes(result) for result in results)
         return results
 
-    async def persist(self) -> None:
-        await self._to_the_end(self._persist)
+    async def persist(self, batch_id: str | None = None) -> None:
+        await self._to_the_end(lambda: self._persist(batch_id))
 
     async def unaccounted(self, batches: Sequence[str] | None = None) -> Sequence[Kept]:
         if not self._is_written:
@@ -227,13 +228,15 @@ class LocalTree:
             return apply.run(self._site(), batch)
         return self.hands.apply(self._site(), batch, self._owner_rule)
 
-    def _persist(self) -> None:
+    def _persist(self, batch_id: str | None) -> None:
         try:
             with self._root.use() as root:
                 if sc.has_syncfs() and not self._may_cross:
                     sc.syncfs(root)
                 else:
                     os.sync()
+                if batch_id is not None:
+                    finish(self._root.control, batch_id)
         except OSError as error:
             raise TransientError(judge(error).reason or Reason.IO_ERROR, text(error)) from error
 
