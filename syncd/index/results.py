@@ -21,8 +21,11 @@ from syncd.index.nodes import Directories
 from syncd.index.rows import ENTRY_COLUMNS, LEARNT, PARKED_PREFIX, Row, entry_of, values_of
 
 
-def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence[Result]) -> None:
-    """Store what the `Done` ones among `results` did, in order. `batch_id` names the batch in the journal."""
+def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence[Result]) -> list[bytes]:
+    """Store what the `Done` ones among `results` did, in order. `batch_id` names the batch in the journal.
+
+    Returns the paths of what could not be stored, since its directory is not known: it is to be looked at.
+    """
     done = [result for result in results if isinstance(result, Done)]
     writer = _Writer(db)
     # Of a cycle of names one leaves before all others and arrives after them, as it did in the tree.
@@ -38,6 +41,7 @@ def record(db: sqlite3.Connection, batch_id: str, now_ns: int, results: Sequence
             writer.arrive(left)
     writer.flush()
     history.add(db, batch_id, now_ns, done)
+    return writer.homeless
 
 
 def adopt(db: sqlite3.Connection, rows: Iterable[tuple[bytes, Entry, bool]]) -> None:
@@ -89,6 +93,8 @@ class _Writer:
         self._bases = BasePaths(db)
         self._children: dict[int, dict[bytes, Child | None]] = {}
         self._new: list[_New] = []
+        self.homeless: list[bytes] = []
+        """Paths in directories that are not known."""
         self._places: dict[tuple[Side, bytes], tuple[int, int, int]] = {}
         """Where `store_new` puts the files of a directory: ids as in `_New`. `store` may make them wrong."""
 
@@ -187,6 +193,7 @@ class _Writer:
         side, path = action.side, action.path
         parent_id = self._directories[side].find(parent_of(path))
         if parent_id is None:
+            self.homeless.append(path)
             return
         before = self._db.execute(_NODE_AT, (parent_id, name_of(path))).fetchone()
         entry = _with_known_digest(entry, before)
@@ -273,6 +280,7 @@ class _Writer:
         side, path, to = action.side, action.path, action.to
         to_id = self._directories[side].find(parent_of(to))
         if to_id is None:
+            self.homeless += [path, to]
             return
         taken = self._at(side, to)
         if taken is not None:

@@ -66,7 +66,8 @@ class Tally(msgspec.Struct):
     """Directories that could not be removed: to be listed, not only looked at."""
     moved: list[bytes] = msgspec.field(default_factory=list)
     half_done: list[bytes] = msgspec.field(default_factory=list)
-    """Got their mode bits, perhaps first and alone: their content is judged by the next round."""
+    """Judged again by the next round: what got its mode bits, perhaps first and alone, and what was done in a
+    directory that the index does not know yet."""
     may_change_rules: bool = False
     """An ignore file, or a directory that may hold one, has changed its content or its name."""
     displaced: list[TrashRef] = msgspec.field(default_factory=list)
@@ -279,9 +280,10 @@ class Executor:
             may_wait = is_addition(actions) and began - self._stored_ns < STORED_WITHIN_NS
             self._stored_ns = self._stored_ns if may_wait else began
             store = self._database.note if may_wait else self._database.write
-            await store(self._store, batch_id, outcome)
+            homeless = await store(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome)
+        self._tally.half_done += homeless
         return outcome
 
     def _step(self, action: Action, hints: Mapping[tuple[Side, bytes], StatHint]) -> Step:
@@ -301,11 +303,12 @@ class Executor:
         per_step_s = took_ns / 1e9 / steps
         self._steps = max(16, min(MAX_PUTS, int(TARGET_BATCH_S / max(per_step_s, 1e-6))))
 
-    def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
-        """Index, base, history, issues and conflict records of a batch, in one transaction."""
+    def _store(self, db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> list[bytes]:
+        """Index, base, history, issues and conflict records of a batch, in one transaction. Returns what had
+        no place in the index."""
         now_ns = self._world.clock.now_ns()
         intents.forget(db, batch_id, outcome)
-        results.record(db, batch_id, now_ns, outcome)
+        homeless = results.record(db, batch_id, now_ns, outcome)
         if pending.count(db):
             pending.done(db, [result.action.path for result in outcome if isinstance(result, Done)])
         for result in outcome:
@@ -317,6 +320,7 @@ class Executor:
                 conflicts.put(db, raced(result, self._world.new_id(), now_ns))
             elif isinstance(result, Done) and (record := self._record_of(action, result, now_ns)) is not None:
                 conflicts.put(db, record)
+        return homeless
 
     def _record_of(self, action: Action, done: Done, now_ns: int) -> ConflictRecord | None:
         """The conflict that this action settled (the rename or the put at the conflict's own path), or the

@@ -25,6 +25,7 @@ from syncd.core.action import (
     RemoveDirectory,
     Result,
     SetMode,
+    TrashRef,
 )
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.core.error import SyncdError, TransientError
@@ -41,10 +42,12 @@ _NEVER_THERE = (Reason.PATH_TOO_LONG, Reason.NAME_NOT_POSSIBLE)
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """One step. `inode`: what a move takes along (0: unknown)."""
+    """One step. `inode`: what a move takes along (0: unknown). `trash`: what it displaced, where that is
+    known."""
 
     action: Action
     inode: int = 0
+    trash: TrashRef | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,15 +68,19 @@ def intents_of(steps: Iterable[Step]) -> list[Intent]:
 
 
 def forget(db: sqlite3.Connection, batch_id: str, outcome: Sequence[Result]) -> None:
-    """The batch is over. What is in doubt stays noted, but for what displaced something: where that lies is
-    found out by the recovery of the tree, and by nobody else."""
-    doubtful = {
-        one.action.path
-        for one in outcome
-        if is_doubtful(one) and not (isinstance(one, Failed) and one.trash is not None)
-    }
+    """The batch is over. What is in doubt stays noted."""
+    doubtful = {one.action.path: one for one in outcome if is_doubtful(one)}
     intents = read(meta.get(db, KEY + batch_id)) if doubtful else []
-    keep(db, batch_id, [intent for intent in intents if intent.action.path in doubtful])
+    keep(db, batch_id, told(intents, doubtful))
+
+
+def told(intents: Iterable[Intent], doubtful: Mapping[bytes, Result]) -> list[Intent]:
+    """Those that are in doubt, with what they displaced."""
+    return [
+        msgspec.structs.replace(intent, trash=one.trash if isinstance(one, Failed) else None)
+        for intent in intents
+        if (one := doubtful.get(intent.action.path)) is not None
+    ]
 
 
 def is_doubtful(result: Result) -> bool:
@@ -88,20 +95,18 @@ async def resolve(
     doubtful = {one.action.path: one for one in outcome if is_doubtful(one)}
     if not doubtful:
         return outcome
-    intents = intents_of(step for step in steps if step.action.path in doubtful)
-    is_over = all(isinstance(one, Failed) for one in doubtful.values())
+    intents = told(intents_of(steps), doubtful)
     try:
-        await tree.persist(batch_id if is_over else None)
+        await tree.persist(ended(batch_id, intents))
     except TransientError:
         return outcome
-    found = await look({tree.side: tree}, intents)
-    done = {one.action.path: one for one in done_of(intents, found)}
-    return [
-        msgspec.structs.replace(done[path], trash=one.trash if isinstance(one, Failed) else None)
-        if (path := one.action.path) in doubtful and path in done
-        else one
-        for one in outcome
-    ]
+    done = {one.action.path: one for one in done_of(intents, await look({tree.side: tree}, intents))}
+    return [done.get(one.action.path, one) if one.action.path in doubtful else one for one in outcome]
+
+
+def ended(batch_id: str, intents: Iterable[Intent]) -> str | None:
+    """The batch, where it did all that it would, and only its last sync failed."""
+    return batch_id if any(one.trash is not None for one in intents) else None
 
 
 def keep(db: sqlite3.Connection, batch_id: str, intents: Sequence[Intent]) -> None:
@@ -143,7 +148,7 @@ async def settle(database: Database, trees: Mapping[Side, Tree], now_ns: int) ->
         if not done and len(unseen) == len(intents) > 0:
             continue
         for side in sorted({one.action.side for one in done}):
-            await trees[side].persist()
+            await trees[side].persist(ended(batch_id, intents))
         await database.write(store, batch_id, now_ns, done, unseen)
         settled += done
     return settled
@@ -214,7 +219,11 @@ def read_target(tree: Tree, put: Put, found: Found | None) -> bytes | None:
 
 def done_of(intents: Sequence[Intent], found: Mapping[tuple[Side, bytes], Found]) -> list[Done]:
     """The results of the steps that were taken. The moves of a circle of names count all, or none."""
-    done = {index: result for index, intent in enumerate(intents) if (result := judge(intent, found))}
+    done = {
+        index: msgspec.structs.replace(result, trash=intent.trash)
+        for index, intent in enumerate(intents)
+        if (result := judge(intent, found))
+    }
     for circle in circles_of(intents):
         if not done.keys() >= set(circle):
             done = {index: result for index, result in done.items() if index not in circle}

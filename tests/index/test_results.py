@@ -93,6 +93,14 @@ def test_put_over_a_file_keeps_the_node(db: DB) -> None:
     assert base_paths(db)[b"f"] == file("three")
 
 
+def test_what_came_to_an_unknown_directory_is_told(db: DB) -> None:
+    """Somebody has made it anew, and it was not observed yet."""
+    nodes.put(db, SOURCE, b"f", file("1"))
+    moved = done(Move(SOURCE, b"f", b"unknown/f", file("1")))
+    homeless = results.record(db, "b", 1, [put_of(b"unknown/g", file("2")), moved])
+    assert homeless == [b"unknown/g", b"f", b"unknown/f"]
+
+
 def test_put_to_a_name_that_was_not_free_after_all(db: DB) -> None:
     put(db, SOURCE, "a", "b", "c")
     put(db, DESTINATION, "b=stale")
