@@ -146,8 +146,12 @@ class Attention:
             deadlines.append(self._ask_at_ns)
         return min(deadlines, default=None)
 
-    def take(self, now_ns: int) -> Demand:
-        """Everything due by now; the caller finishes it or puts it back."""
+    def take(self, now_ns: int, holds: Callable[[Side, bytes], bool] = lambda *_: False) -> Demand:
+        """Everything due by now; the caller finishes it or puts it back.
+
+        A postponed look at a path of which an event waits (`holds`) is dropped: that is looked at with what
+        else has happened. Looked at alone, half a rename would be a deletion.
+        """
         demand, self._next = self._next, Demand()
         if self._ask_at_ns is not None and self._ask_at_ns <= now_ns:
             self._ask_at_ns = None
@@ -156,7 +160,7 @@ class Attention:
             self._late = []
         for at_ns, side, looks in self._later:
             if at_ns <= now_ns or demand.flushes:
-                demand.looks[side].update(looks)
+                demand.looks[side].update(path for path in looks if not holds(side, path))
         self._later = [item for item in self._later if not (item[0] <= now_ns or demand.flushes)]
         return demand
 

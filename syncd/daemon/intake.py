@@ -127,6 +127,10 @@ class Intake:
         """Paths that wait."""
         return sum(map(len, self._queues.values()))
 
+    def holds_at(self, side: Side, path: bytes) -> bool:
+        """As `holds`, for one side."""
+        return self._queues[side].holds(path)
+
     def holds(self, path: bytes) -> bool:
         """Does an event for this path, or for a directory above it, wait?"""
         return any(queue.holds(path) for queue in self._queues.values())

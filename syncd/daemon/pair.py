@@ -268,7 +268,7 @@ class Pair:
     async def _work(self) -> None:
         """Observe what is due, synchronise, answer those who asked."""
         now = self._world.clock.monotonic_ns()
-        demand = self._attention.take(now)
+        demand = self._attention.take(now, self._intake.holds_at)
         try:
             if not self._is_open:
                 await self._open()

@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from syncd.core.entry import Side
 from syncd.core.error import SyncdError
 from syncd.core.reason import Reason
 from syncd.daemon.attention import Attention, Errand
@@ -39,3 +40,12 @@ async def test_who_comes_after_the_end_does_not_wait(is_errand: bool) -> None:
             assert isinstance(errand.error, SyncdError)
         else:
             await attention.ask().done.wait()
+
+
+async def test_a_postponed_look_is_left_to_the_event_that_waits() -> None:
+    """Else it would see one half of a rename whose events are still settling."""
+    attention = Attention()
+    attention.add_later(Side.SOURCE, (b"old", b"other"), 5)
+    assert attention.take(4, lambda *_: True).looks[Side.SOURCE] == set()
+    assert attention.take(5, lambda _, path: path == b"old").looks[Side.SOURCE] == {b"other"}
+    assert attention.take(9).looks[Side.SOURCE] == set()
