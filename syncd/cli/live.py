@@ -98,6 +98,12 @@ def summary(pair: PairStatus) -> str:
     return "  ".join(parts)
 
 
+def is_settling(pair: PairStatus) -> bool:
+    """Idle, but for events that wait until all is quiet: mostly what the pair has just done itself."""
+    is_fine = not (pair.conflicts or pair.issues or pair.pending.bytes)
+    return pair.state == "idle" and pair.progress is None and bool(pair.pending.files) and is_fine
+
+
 class PlainView:
     """Lines for logs and pipes: a pair's line when something about it changed, progress now and then."""
 
@@ -105,8 +111,6 @@ class PlainView:
         self._out = out
         self._clock = clock
         self._shown: dict[str, tuple[object, ...]] = {}
-        self._owing: set[str] = set()
-        """Idle pairs whose line says that something is to be done yet: when it is done, that is told."""
         self._rates: dict[str, Rate] = {}
         self._next_progress_s: dict[str, float] = {}
 
@@ -124,12 +128,8 @@ class PlainView:
         for pair in pairs:
             reason = pair.hold.reason if pair.hold is not None else ""
             facts = (pair.state, reason, pair.conflicts, pair.issues)
-            is_paid = pair.name in self._owing and not pair.pending.files
-            if is_paid or self._shown.get(pair.name) != facts:
+            if self._shown.get(pair.name) != facts and not is_settling(pair):
                 self._shown[pair.name] = facts
-                self._owing.discard(pair.name)
-                if pair.pending.files and pair.progress is None:
-                    self._owing.add(pair.name)
                 self._out.line(summary(pair))
             self._progress(pair)
         self._out.stream.flush()

@@ -72,13 +72,15 @@ def test_the_plain_view_speaks_when_something_changed() -> None:
     )
 
 
-def test_the_plain_view_does_not_leave_an_idle_pair_with_something_to_do() -> None:
-    """What settled for a moment (or was the pair's own doing) is over, and nothing else changed."""
+def test_the_plain_view_tells_of_an_idle_pair_when_nothing_settles_any_more() -> None:
+    """What settles for a moment is mostly the pair's own doing."""
     stream = io.StringIO()
     view = PlainView(Output(stream), clock=Clock())
+    view.update([pair_status("docs", state="syncing")])
     for files in (1, 1, 0, 0, 1, 0):
         view.update([pair_status("docs", pending=m.Pending(files=files, bytes=0))])
-    assert stream.getvalue() == "docs  idle  1 file (0B) to go\ndocs  idle\n"
+    view.update([pair_status("docs", pending=m.Pending(files=1, bytes=0), issues=1)])
+    assert stream.getvalue() == "docs  syncing\ndocs  idle\ndocs  idle  1 file (0B) to go  1 issue\n"
 
 
 def test_the_plain_view_reports_progress_now_and_then() -> None:
