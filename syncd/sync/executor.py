@@ -46,8 +46,6 @@ MAX_PUTS = 768
 MAX_BATCH_BYTES = 16 << 20
 _BESIDE_PUTS = (Level.DIRECTORY, Level.PUT)
 """What the puts of another plan of the same walk cannot disturb."""
-STORED_WITHIN_NS = 1_000_000_000
-"""As long the results of plain additions may wait for the device."""
 TARGET_BATCH_S = 0.4
 """Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
 
@@ -109,7 +107,6 @@ class Executor:
         self._idle = anyio.Event()
         self._tally = Tally()
         self._failure: Exception | None = None
-        self._stored_ns = -STORED_WITHIN_NS
         self._planned = Extent(0, 0)
         self._steps = 128
         self._drafts: dict[bytes, ConflictRecord] = {}
@@ -276,11 +273,7 @@ class Executor:
             await self._database.note(intents.note, batch_id, steps)
             outcome = await self._trees[side].apply(batch)
             outcome = await intents.resolve(self._trees[side], batch_id, steps, outcome)
-            # New files that a power cut makes the index forget are found equal by the next scan.
-            may_wait = is_addition(actions) and began - self._stored_ns < STORED_WITHIN_NS
-            self._stored_ns = self._stored_ns if may_wait else began
-            store = self._database.note if may_wait else self._database.write
-            homeless = await store(self._store, batch_id, outcome)
+            homeless = await self._database.write(self._store, batch_id, outcome)
         self._pace(len(steps), self._world.clock.monotonic_ns() - began)
         self._count(outcome)
         self._tally.half_done += homeless
@@ -371,11 +364,6 @@ class Executor:
 def size_of(action: Action) -> int:
     """Bytes that an action brings."""
     return action.entry.size if isinstance(action, Put) else 0
-
-
-def is_addition(actions: Sequence[Action]) -> bool:
-    """Nothing but files that come to free names?"""
-    return all(type(action) is Put and action.expect is None for action in actions)
 
 
 def concerns_rules(action: Action) -> bool:
