@@ -137,7 +137,7 @@ Result = Done | Stale | Failed
 
 def displaced_bytes(result: Result) -> int:
     """What a result put into the trash."""
-    if not isinstance(result, Done) or result.trash is None:
+    if isinstance(result, Stale) or result.trash is None:
         return 0
     expect = result.action.expect if isinstance(result.action, Put | Delete) else None
     return 0 if expect is None else expect.size

@@ -46,6 +46,7 @@ _OVERWRITE = (
 )
 """Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
 INSERT = f"INSERT OR FAIL INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS})"
+"""This clause does hold inside its trigger, which only inserts feed rows of nodes that are new."""
 _INSERT = f"{INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 

@@ -333,6 +333,7 @@ class _Writer:
             nodes.learn_digest(self._db, row[0], entry.digest)
 
 
+# What is learnt fires no trigger that replaces feed rows: the clause would hold in there, too.
 _LEARN = f"UPDATE OR FAIL nodes SET digest = v.column1, flags = flags | {LEARNT} FROM ("  # noqa: S608
 _LEARN_AT = (
     ") v WHERE parent_id = v.column2 AND name = v.column3"

@@ -24,6 +24,7 @@ from syncd.core.action import (
     Result,
     SetMode,
     Stale,
+    displaced_bytes,
 )
 from syncd.core.entry import Entry, Kind
 from syncd.core.error import TransientError
@@ -239,6 +240,7 @@ async def test_a_batch_whose_sync_failed_is_ended_when_another_works(
     assert isinstance(result, Failed)
     assert (result.is_in_doubt, result.trash is not None) == (True, True)
     assert kit.leftovers() == ["batch-1"]
+    assert displaced_bytes(result) == len(b"old")
     await kit.target.persist("batch-1")
     assert kit.leftovers() == []
     assert kit.trash() == [b"old"]
