@@ -10,7 +10,7 @@ Pure; may import only `syncd.core.entry`.
 import stat
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -82,6 +82,17 @@ def unpack(record: bytes) -> list[Child]:
     """All children, sorted by name. Raises ValueError for bytes that are no record."""
     names, rows = _split(record)
     return [_child(name, rows, i) for i, name in enumerate(names)]
+
+
+def rows(record: bytes) -> Iterator[tuple[bytes, tuple[int, int, int, int, int]]]:
+    """Names with their rows, sorted by name: code, inode, size, mtime, ctime (see `child_of_row`)."""
+    names, packed = _split(record)
+    return zip(names, _ROW.iter_unpack(packed), strict=True)
+
+
+def is_file(code: int) -> bool:
+    """Is it the code of a regular file? Then it is its mode, too."""
+    return code <= _PERMISSIONS
 
 
 def find(record: bytes, name: bytes) -> Child | None:
@@ -185,7 +196,12 @@ def _pack_child(child: Child) -> bytes:
 
 
 def _child(name: bytes, rows: bytes, index: int) -> Child:
-    code, inode, size, mtime_ns, ctime_ns = _ROW.unpack_from(rows, index * _WIDTH)
+    return child_of_row(name, _ROW.unpack_from(rows, index * _WIDTH))
+
+
+def child_of_row(name: bytes, row: tuple[int, int, int, int, int]) -> Child:
+    """The child in one of `rows`. Raises ValueError for a code that is none."""
+    code, inode, size, mtime_ns, ctime_ns = row
     if code >> _KIND_SHIFT >= len(_KINDS):
         raise ValueError("the directory record is damaged")
     return Child(

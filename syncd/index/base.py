@@ -23,23 +23,20 @@ _SELECT = f"SELECT {BASE_COLUMNS} FROM base"  # noqa: S608
 _BY_NAME = f"{_SELECT} WHERE parent_id = ? AND name = ?"
 _PAGE = f"{_SELECT} WHERE parent_id = ? AND name > ? ORDER BY name LIMIT ?"
 _INTO = f"INTO base (parent_id, name, source_node, destination_node, unverified, {ENTRY_COLUMNS})"
-_OVERWRITE = (
+_UPSERT = (
+    f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
     " ON CONFLICT (parent_id, name) DO UPDATE SET"
     " source_node = excluded.source_node, destination_node = excluded.destination_node,"
     " unverified = excluded.unverified, kind = excluded.kind, mode = excluded.mode, size = excluded.size,"
     " mtime_ns = excluded.mtime_ns, digest = excluded.digest, target = excluded.target"
 )
-_UPSERT = f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_OVERWRITE}"  # noqa: S608
 _VALUES = ", ".join(f"v.column{number}" for number in range(5, 11))
 _INSERT_BESIDE = {
     # Rows for nodes whose counterparts on the other side are found by the way.
     side: f"INSERT OR FAIL {_INTO} SELECT v.column1, v.column2, {ids}, 0, {_VALUES} FROM ("  # noqa: S608
     for side, ids in ((Side.SOURCE, "v.column3, n.node_id"), (Side.DESTINATION, "n.node_id, v.column3"))
 }
-_BESIDE = (
-    ") v CROSS JOIN nodes n ON n.parent_id = v.column4 AND n.name = v.column2"
-    f" WHERE true{_OVERWRITE}"  # What follows ON would be taken for a part of the join.
-)
+_BESIDE = ") v CROSS JOIN nodes n ON n.parent_id = v.column4 AND n.name = v.column2"
 _NODE_COLUMN = {Side.SOURCE: "source_node", Side.DESTINATION: "destination_node"}
 
 
@@ -169,8 +166,9 @@ NewRow = tuple[int, bytes, int, Entry, int]
 
 def put_many(db: sqlite3.Connection, side: Side, rows: Sequence[NewRow]) -> None:
     """`put` for nodes that came to `side`, where the other side holds the same name; others are passed
-    over. Raises sqlite3.IntegrityError, half-way, when another row claims one of the nodes: then the caller
-    puts one by one. (A savepoint to undo the half costs three times the rows.)"""
+    over. Raises sqlite3.IntegrityError, half-way, when there is such a row already, or another one claims
+    one of the nodes: then the caller puts one by one. (A savepoint to undo the half costs three times the
+    rows, and an upsert a copy of every page that it touches.)"""
     bulk.execute(
         db,
         _INSERT_BESIDE[side],

@@ -8,9 +8,12 @@ import msgspec
 from syncd.core.action import Delete, Done, MakeDirectory, Move, Put, RemoveDirectory, SetMode, TrashRef
 from syncd.core.entry import Entry, Side
 from syncd.index import bulk
+from syncd.index.rows import Row
 
 VERBS = ("", "mkdir", "put", "move", "delete", "rmdir", "chmod")
-_DELETE = 4
+_PUT, _DELETE = 2, 4
+_NOTHING_GONE = (None, None, None)
+"""Old mode, trash batch and slot of what took a free name."""
 
 
 class HistoryBatch(msgspec.Struct, frozen=True):
@@ -55,18 +58,20 @@ def add(db: sqlite3.Connection, batch: str, now_ns: int, done: Sequence[Done]) -
         db,
         "INSERT OR FAIL INTO actions"
         " (batch_id, at_ns, verb, side, path, other_path, size, old_mode, trash_batch, trash_slot)",
-        [(number, now_ns, *_values(one, batch)) for one in done],
+        [_row(number, now_ns, one, batch) for one in done],
     )
     db.execute("UPDATE batches SET ended_ns = ? WHERE batch_id = ?", (now_ns, number))
 
 
-def _values(
-    done: Done, batch: str
-) -> tuple[int, int, bytes, bytes | None, int, int | None, str | None, str | None]:
-    action = done.action
+def _row(number: int, now_ns: int, done: Done, batch: str) -> Row:
+    action, trash = done.action, done.trash
+    if type(action) is Put and action.expect is None and action.origin == action.path and trash is None:
+        # The many of a first copy.
+        return number, now_ns, _PUT, int(action.side), action.path, None, action.entry.size, *_NOTHING_GONE
     verb, other, size, expect = _facts(action)
-    trash = done.trash
     return (
+        number,
+        now_ns,
         verb,
         int(action.side),
         action.path,
@@ -87,7 +92,7 @@ def _facts(
             return 1, None, 0, None
         case Put():
             other = action.origin if action.origin != action.path else None
-            return 2, other, action.entry.size, action.expect
+            return _PUT, other, action.entry.size, action.expect
         case Move():
             return 3, action.to, action.expect.size, action.expect
         case Delete():

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from syncd.core.entry import Entry, Kind
-from syncd.core.listing import Child, diff, smudge, unpack
+from syncd.core.listing import Child, child_of_row, diff, is_file, rows, smudge, unpack
 from syncd.core.listing import replace as replaced
-from syncd.core.path import CONTROL_NAME, IGNORE_FILE, is_within, join
+from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_within, join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
 from syncd.index import displaced, nodes, records
@@ -79,8 +79,12 @@ class Merge(Answers):
             nodes.set_flags(db, node_id, is_listed=True, has_ignored=bool(flags & HAS_IGNORED))
             return True
         here = _Here(listing.path, node_id, listing.racy_after_ns)
-        for name, old, new in self._changes(db, here, record, listing.record):
-            self._classify(db, here, name, old, new, wanted)
+        here.is_new = record is None and not nodes.has_children(db, node_id)
+        if here.is_new:
+            self._merge_new(db, here, listing.record, wanted)
+        else:
+            for name, old, new in self._changes(db, here, record, listing.record):
+                self._classify(db, here, name, old, new, wanted)
         if flags & HAS_IGNORED and not here.has_ignored:
             here.has_ignored = self._holds_ignored(here.path, listing.record)
         self._insert(db, here)
@@ -116,14 +120,31 @@ class Merge(Answers):
             known = self._ids[path] = node.node_id
         return known
 
+    def _merge_new(self, db: sqlite3.Connection, here: _Here, record: bytes, wanted: Wanted) -> None:
+        """A directory of which nothing is known. In a first scan most of it are plain files, which need no
+        judgement beyond this."""
+        above = here.path + b"/" if here.path else b""
+        longest = MAX_PATH - len(above) if self._is_first else -1
+        is_ignored, racy_after_ns = self._is_ignored, here.racy_after_ns
+        files = []
+        for name, row in rows(record):
+            code, _, size, mtime_ns, ctime_ns = row
+            if (
+                is_file(code)
+                and (ctime_ns or mtime_ns) < racy_after_ns
+                and len(name) <= longest
+                and name != IGNORE_FILE
+                and not is_ignored(above + name, False)
+            ):
+                files.append((name, code, size, mtime_ns))
+            else:
+                self._classify(db, here, name, None, child_of_row(name, row), wanted)
+        nodes.insert_files(db, self.side, here.node_id, files)
+        self.changed += len(files)
+
     def _changes(
         self, db: sqlite3.Connection, here: _Here, record: bytes | None, new: bytes
     ) -> Iterable[tuple[bytes, Child | None, Child | None]]:
-        if record is None:
-            known = db.execute("SELECT 1 FROM nodes WHERE parent_id = ? LIMIT 1", (here.node_id,)).fetchone()
-            here.is_new = known is None
-        if here.is_new:
-            return [(child.name, None, child) for child in unpack(new)]
         if record is not None and not self.is_thorough:
             try:
                 return diff(record, new)

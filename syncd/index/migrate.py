@@ -55,6 +55,8 @@ def migrate(
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 16777216")
+    # As many bytes: a page that changes often is folded in once.
+    db.execute("PRAGMA wal_autocheckpoint = 4000")
     todo = [step for step in steps if step.version > version]
     if version and todo and path is not None:
         _keep_copy(db, path, version)

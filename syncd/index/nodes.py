@@ -17,6 +17,7 @@ from syncd.index import bulk
 from syncd.index.rows import (
     DIRECTORY_CODE,
     ENTRY_COLUMNS,
+    FILE_CODE,
     FIRST_NAME,
     HAS_IGNORED,
     KIND_OF,
@@ -47,6 +48,7 @@ _OVERWRITE = (
 """Not an upsert: its conflict clause would hold inside the triggers, which replace feed rows."""
 INSERT = f"INSERT OR FAIL INTO nodes (tree, parent_id, name, {ENTRY_COLUMNS})"
 """This clause does hold inside its trigger, which only inserts feed rows of nodes that are new."""
+_INSERT_FILES = "INSERT OR FAIL INTO nodes (tree, parent_id, name, kind, mode, size, mtime_ns)"
 _INSERT = f"{INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -143,6 +145,10 @@ def path_of(db: sqlite3.Connection, node_id: int) -> bytes | None:
         node_id = parent_id
 
 
+def has_children(db: sqlite3.Connection, node_id: int) -> bool:
+    return db.execute("SELECT 1 FROM nodes WHERE parent_id = ? LIMIT 1", (node_id,)).fetchone() is not None
+
+
 def children(db: sqlite3.Connection, node_id: int) -> list[Node]:
     """All children of a directory, sorted by name."""
     return list(iterate_children(db, node_id))
@@ -181,6 +187,18 @@ def insert_children(
     """Many new names in one directory that holds none of them: the fast way of a first scan."""
     tree = int(side)
     bulk.execute(db, INSERT, [(tree, parent_id, name, *values_of(entry)) for name, entry in rows])
+
+
+def insert_files(
+    db: sqlite3.Connection, side: Side, parent_id: int, rows: Sequence[tuple[bytes, int, int, int]]
+) -> None:
+    """The same for files of which a listing told name, mode, size and mtime."""
+    tree = int(side)
+    bulk.execute(
+        db,
+        _INSERT_FILES,
+        [(tree, parent_id, name, FILE_CODE, mode, size, mtime) for name, mode, size, mtime in rows],
+    )
 
 
 def mark_other(db: sqlite3.Connection, node_id: int, *, is_other: bool) -> None:

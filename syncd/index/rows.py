@@ -8,6 +8,7 @@ ENTRY_COLUMNS = "kind, mode, size, mtime_ns, digest, target"
 
 KIND_OF: tuple[Kind | None, ...] = (None, Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.SPECIAL)
 CODE_OF: dict[Kind, int] = {Kind.FILE: 1, Kind.DIRECTORY: 2, Kind.SYMLINK: 3, Kind.SPECIAL: 4}
+FILE_CODE = 1
 DIRECTORY_CODE = 2
 HOLLOW_CODE = 0
 """A base row without an entry: it only carries descendants."""

@@ -18,6 +18,7 @@ from syncd.index.dirty import merge as merge
 from syncd.index.rows import (
     DIRECTORY_CODE,
     ENTRY_COLUMNS,
+    FILE_CODE,
     FIRST_NAME,
     HAS_IGNORED,
     LISTED,
@@ -112,6 +113,8 @@ class _Reader:
             name, source, destination, base = found
             path = join(directory, name)
             yield self._assemble(path, place, source, destination, base)
+            if destination is None and base is None and source is not None and source[3] == FILE_CODE:
+                continue  # the many of a first copy
             inner = _beneath(place, source, destination, base)
             if inner[0] or inner[1] or inner[2]:
                 stack.append((path, inner, self._names(inner, FIRST_NAME)))
@@ -135,6 +138,9 @@ class _Reader:
         destination = self._pages(_NODES, place[1], after)
         base = self._pages(_BASES, place[2], after)
         s, d, b = next(source, None), next(destination, None), next(base, None)
+        while s is not None and d is None and b is None:
+            yield s[0], s, None, None
+            s = next(source, None)
         while s is not None or d is not None or b is not None:
             name: bytes = min(row[0] for row in (s, d, b) if row is not None)
             at_s = s if s is not None and s[0] == name else None
@@ -162,6 +168,15 @@ class _Reader:
         self, path: bytes, place: _Place, source: Row | None, destination: Row | None, base: Row | None
     ) -> PathState:
         at_source = None if source is None else entry_of(source, 3)
+        if destination is None and base is None and source is not None and source[3] == FILE_CODE:
+            return PathState(
+                path=path,
+                source=at_source,
+                source_unknown=place[3],
+                destination_unknown=place[4],
+                source_node=source[1],
+                source_is_other=bool(source[2] & OTHER),
+            )
         at_destination = None if destination is None else entry_of(destination, 3)
         at_base = None if base is None else entry_of(base, 7)
         return PathState(

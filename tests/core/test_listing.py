@@ -65,6 +65,16 @@ def test_packing_round_trips(children: list[Child]) -> None:
     assert listing.unpack(listing.pack(children)) == children
 
 
+@given(DIRECTORIES)
+def test_rows_are_children_that_were_not_made_yet(children: list[Child]) -> None:
+    found = list(listing.rows(listing.pack(children)))
+    assert [listing.child_of_row(name, row) for name, row in found] == children
+    assert [listing.is_file(row[0]) for _, row in found] == [one.kind is Kind.FILE for one in children]
+    assert all(
+        row[0] == one.mode for (_, row), one in zip(found, children, strict=True) if listing.is_file(row[0])
+    )
+
+
 def test_an_empty_directory_is_not_nothing() -> None:
     record = listing.pack([])
     assert record

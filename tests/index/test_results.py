@@ -114,6 +114,20 @@ def test_put_to_a_name_that_was_not_free_after_all(db: DB) -> None:
     assert base_paths(db) == {b"a": file("a"), b"b": file("b"), b"c": file("c")}
 
 
+def test_put_to_a_name_that_the_base_knows(db: DB) -> None:
+    """It was deleted on both sides, and came again on one before that was acknowledged."""
+    share(db, "b=gone")
+    for side in Side:
+        nodes.remove(db, side, b"b")
+    put(db, SOURCE, "a", "b", "c")
+    store(db, *(put_of(name, file(name.decode())) for name in (b"a", b"b", b"c")))
+    assert base_paths(db) == {b"a": file("a"), b"b": file("b"), b"c": file("c")}
+    row, node = base.find(db, b"b"), nodes.find(db, DESTINATION, b"b")
+    assert row is not None
+    assert node is not None
+    assert row.destination_node == node.node_id
+
+
 def test_put_of_a_renamed_node_takes_the_claim_of_its_old_row(db: DB) -> None:
     """The rename was not upgraded (a backup): the new name is put, the old row only says what was lost."""
     share(db, "old=text", "other=1")
