@@ -1,8 +1,9 @@
 """What the daemon asks of the kernel, and of the interpreter, for its own process."""
 
-import gc
 import resource
 from contextlib import suppress
+
+from syncd.tree.local.helper import collect_seldom as collect_seldom
 
 MOST_FILES = 65_536
 """More would only make it slower to start programs that close every possible descriptor."""
@@ -19,10 +20,3 @@ def raise_file_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return soft
-
-
-def collect_seldom() -> None:
-    """Look for reference cycles seldom: plans and pages are many objects without any, and to look through
-    them at the interpreter's own pace takes a twelfth of a first copy."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

@@ -6,6 +6,7 @@ again at what turned out different, until a round finds nothing to do. The cycle
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -34,6 +35,8 @@ from syncd.sync.together import task_group
 from syncd.tree.port import Tree
 
 MAX_ROUNDS = 64
+MANY = 5000
+"""Changes that one side is ahead of the other while both are scanned, from which on its tree prepares."""
 QUIET_ROUNDS = 8
 """Rounds without a finished action before the rest is left to the next cycle."""
 
@@ -150,8 +153,16 @@ class Cycle:
         seen: dict[Side, Observation] = {}
 
         async def observe(side: Side) -> None:
-            seen[side] = await self._observe(side, (), (b"",))
+            seen[side] = await self._observe(side, (), (b"",), tell=partial(prepare, side))
 
+        def prepare(side: Side, changed: int) -> None:
+            other = side.other
+            ahead = changed - seen[other].changed if other in seen else 0
+            if ahead >= MANY and self.settings.writes(other) and other not in prepared:
+                prepared.add(other)
+                tasks.start_soon(self.trees[other].prepare, self.trees[side])
+
+        prepared: set[Side] = set()
         async with task_group() as tasks:
             for side in BOTH:
                 tasks.start_soon(observe, side)
@@ -176,13 +187,19 @@ class Cycle:
         return seen
 
     async def _observe(
-        self, side: Side, looks: Sequence[bytes], scans: Sequence[bytes], *, recursive: bool = True
+        self,
+        side: Side,
+        looks: Sequence[bytes],
+        scans: Sequence[bytes],
+        *,
+        recursive: bool = True,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> Observation:
         observer = self._observers[side]
         self._gatherer.forget_ahead()
         seen = await observer.look(self.filter, looks) if looks else Observation()
         if scans:
-            listed = await observer.scan(self.filter, scans, recursive=recursive)
+            listed = await observer.scan(self.filter, scans, recursive=recursive, tell=tell)
             seen = seen.plus(listed)
         now_ns = self.world.clock.now_ns()
         scope = (*scans, *looks)

@@ -46,7 +46,7 @@ MAX_PUTS = 768
 MAX_BATCH_BYTES = 16 << 20
 _BESIDE_PUTS = (Level.DIRECTORY, Level.PUT)
 """What the puts of another plan of the same walk cannot disturb."""
-TARGET_BATCH_S = 0.4
+TARGET_BATCH_S = 0.6
 """Batches shrink and grow towards this, so that pause and stop are obeyed within a second."""
 
 

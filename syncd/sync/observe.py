@@ -67,15 +67,22 @@ class Observer:
         self._side = side
 
     async def scan(
-        self, rules: Filter, paths: Sequence[bytes] = (b"",), recursive: bool = True
+        self,
+        rules: Filter,
+        paths: Sequence[bytes] = (b"",),
+        recursive: bool = True,
+        *,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> Observation:
-        """List `paths` (and all beneath) and merge what they hold. Raises SyncdError of the tree or index."""
+        """List `paths` (and all beneath) and merge what they hold. `tell` hears now and then how many nodes
+        have changed so far. Raises SyncdError of the tree or index."""
         is_whole = b"" in paths and recursive
         run = self._begin(rules)
         starts = [path for path in paths if not rules.is_ignored(path, True)]
         await run.look([path for path in starts if path])
         starts = await self._directories(starts)
-        await run.walk(starts, recursive=recursive, prune=partial(rules.is_ignored, is_directory=True))
+        prune = partial(rules.is_ignored, is_directory=True)
+        await run.walk(starts, recursive=recursive, prune=prune, tell=tell)
         await run.look_for_vanished()
         await run.finish()
         if is_whole:
@@ -156,7 +163,14 @@ class _Run:
 
     # Listing.
 
-    async def walk(self, paths: Sequence[bytes], *, recursive: bool, prune: Callable[[bytes], bool]) -> None:
+    async def walk(
+        self,
+        paths: Sequence[bytes],
+        *,
+        recursive: bool,
+        prune: Callable[[bytes], bool],
+        tell: Callable[[int], None],
+    ) -> None:
         if not paths:
             return
         pages = self._tree.scan(paths, recursive=recursive, prune=prune)
@@ -164,6 +178,7 @@ class _Run:
             async for page in pages:
                 for chunk in chunks(await self._usable(page)):
                     await self._merge_listings(chunk)
+                    tell(self.merge.changed)
         finally:
             close = getattr(pages, "aclose", None)
             if close is not None:

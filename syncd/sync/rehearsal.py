@@ -90,6 +90,9 @@ class Rehearsal:
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> Content:
         return self._tree.content(path, entry, hint)
 
+    async def prepare(self, source: Tree) -> None:
+        """Nothing will be put."""
+
     async def apply(self, batch: Batch) -> Sequence[Result]:
         """Every step succeeds, in the imagination."""
         results: list[Result] = []

@@ -31,7 +31,7 @@ class PairSettings(msgspec.Struct, frozen=True):
     approves_holds: bool = False
     """`--yes`: the brake and a first run go ahead. Never a missing, changed or foreign root."""
     host: str = "host"
-    workers: int = 7
+    workers: int = 14
     """Batches of file content that are under way at once."""
 
     def writes(self, side: Side) -> bool:

@@ -27,7 +27,17 @@ from syncd.tree.memory_machine import (
     reason_of,
 )
 from syncd.tree.memory_trash import expire, kept_node, recover, restore, slots, unaccounted
-from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
+from syncd.tree.port import (
+    Batch,
+    Capabilities,
+    Digested,
+    Kept,
+    Listing,
+    Look,
+    RootIdentity,
+    RootProblem,
+    Tree,
+)
 
 PAGE_DIRECTORIES = 8
 
@@ -196,6 +206,9 @@ class MemoryTree(Machine):
 
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> MemoryContent:
         return MemoryContent(self, path, entry, hint)
+
+    async def prepare(self, source: Tree) -> None:
+        """Nothing here takes time."""
 
     async def apply(self, batch: Batch) -> Sequence[Result]:
         return await Applier(self, batch).run()

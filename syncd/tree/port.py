@@ -157,6 +157,9 @@ class Tree(Protocol):
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> Content:
         """The content of `path`, to be put at the other tree."""
 
+    async def prepare(self, source: "Tree") -> None:
+        """Much is about to be put here from `source`: make ready what takes time. A hint; never raises."""
+
     async def apply(self, batch: Batch) -> Sequence[Result]:
         """Stage, verify, sync, put in place, sync. Never raises for one step's fate."""
 

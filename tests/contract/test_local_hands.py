@@ -9,8 +9,11 @@ import anyio
 import pytest
 
 from syncd.core.action import Done, Failed, Put, Result, Stale
+from syncd.core.entry import Side
 from syncd.core.reason import Reason
 from syncd.tree.local import hands, occupancy
+from syncd.tree.memory import MemoryTree
+from syncd.tree.memory_disk import Disk
 from syncd.tree.port import Batch, Step
 from tests.contract.localkit import Kit, mounted
 
@@ -68,6 +71,52 @@ async def test_many_batches_at_once_are_shared_out(tmp_path: Path) -> None:
         assert [result.action for result in results] == expected
         assert all(isinstance(result, Done) for result in results)
     assert kit.tree() == {b"f%02d" % number: b"content %d" % number for number in range(len(work))}
+    await kit.target.close()
+
+
+async def test_processes_that_were_prepared_are_used(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await kit.target.prepare(kit.source)
+    prepared = children(kit)
+    assert len(prepared) == hands.CHILDREN
+    assert all(isinstance(result, Done) for result in await apply(kit, await steps(kit)))
+    assert children(kit) == prepared
+    await kit.target.close()
+
+
+async def test_nothing_is_prepared_where_nothing_can_be_put(tmp_path: Path) -> None:
+    kit = await Kit(tmp_path).open()
+    await kit.source.prepare(kit.target)
+    await kit.target.prepare(MemoryTree(Disk(lambda: 1), Side.SOURCE))
+    assert not children(kit)
+    assert not kit.source.hands.children
+    await kit.target.close()
+
+
+async def test_a_batch_that_waits_for_a_process_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "CHILDREN", 1)
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    (pid,) = children(kit)
+    os.kill(pid, signal.SIGSTOP)
+    count = hands.JOBS_AT_ONCE + 3
+    work = [await kit.put(b"g%02d" % index, b"later") for index in range(count * hands.LEAST_STEPS)]
+    answers: list[int] = []
+    is_stopped = False
+
+    async def give(number: int) -> None:
+        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
+        answers.append(len(await kit.target.apply(Batch(f"b{number}", tuple(some), lambda: is_stopped))))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(count):
+            tasks.start_soon(give, number)
+        await anyio.sleep(0.1)
+        is_stopped = True
+        os.kill(pid, signal.SIGCONT)
+    assert sorted(answers) == [0] * 3 + [hands.LEAST_STEPS] * hands.JOBS_AT_ONCE
     await kit.target.close()
 
 

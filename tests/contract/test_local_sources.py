@@ -7,6 +7,7 @@ import pytest
 
 from syncd.core.error import StaleError
 from syncd.core.reason import Reason
+from syncd.tree.local import syscalls as sc
 from syncd.tree.local.sources import AHEAD, Sources
 
 
@@ -83,3 +84,32 @@ def test_an_unexpected_one_is_opened_by_itself(tmp_path: Path) -> None:
     assert os.read(descriptor, 100) == b"content 2"
     os.close(descriptor)
     sources.close()
+
+
+@pytest.mark.parametrize("is_cached", [True, False], ids=["warm", "cold"])
+def test_the_system_is_told_what_a_cold_disk_will_be_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cached: bool
+) -> None:
+    told: list[int] = []
+    asked: list[int] = []
+
+    def ask(descriptor: int) -> bool:
+        asked.append(descriptor)
+        return is_cached
+
+    monkeypatch.setattr(sc, "is_cached", ask)
+    monkeypatch.setattr(sc, "will_read", told.append)
+    wanted = files(tmp_path, 3 * AHEAD)
+    sources = Sources(wanted)
+    for one in wanted:
+        os.close(sources.take(one))
+    assert len(asked) == 3
+    assert len(told) == (0 if is_cached else len(wanted))
+
+
+def test_what_was_written_just_now_is_in_memory(tmp_path: Path) -> None:
+    (one,) = files(tmp_path, 1)
+    descriptor = one.open_blocking()
+    assert sc.is_cached(descriptor) is hasattr(os, "RWF_NOWAIT")
+    os.close(descriptor)
+    assert not sc.is_cached(descriptor), "nor does it raise"

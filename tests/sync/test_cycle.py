@@ -8,13 +8,15 @@ import anyio
 import pytest
 
 from syncd.core.action import Result
+from syncd.core.entry import Side
 from syncd.core.error import NeedsUser, TransientError
 from syncd.core.guard import Brake
 from syncd.core.mode import Mode
 from syncd.core.reason import Reason
 from syncd.index import pending
-from syncd.sync import executor, gathering
+from syncd.sync import cycle, executor, gathering
 from syncd.sync.bookkeeping import MAX_VERDICTS, movable_in
+from syncd.tree.memory import MemoryTree
 from syncd.tree.port import Batch
 from tests.sync.desk import D, Desk, S, files, fill
 from tests.sync.lab import OLD_NS
@@ -96,6 +98,30 @@ async def test_equal_trees_of_many_windows_are_adopted_at_once(narrow: None) -> 
         assert report.is_complete
         assert report.done == 0
         assert (await desk.sync()).rounds == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "there", "prepared"),
+    [(Mode.TWO_WAY, 0, [S]), (Mode.TWO_WAY, 9, []), (Mode.SOURCE_TO_DESTINATION, 0, [])],
+    ids=["much-to-come", "all-there", "nothing-goes-there"],
+)
+async def test_a_tree_prepares_while_the_other_is_scanned(
+    monkeypatch: pytest.MonkeyPatch, mode: Mode, there: int, prepared: list[Side]
+) -> None:
+    told: list[Side] = []
+
+    async def prepare(self: MemoryTree, source: MemoryTree) -> None:
+        assert source.side is self.side.other
+        told.append(self.side)
+
+    monkeypatch.setattr(cycle, "MANY", 5)
+    monkeypatch.setattr(MemoryTree, "prepare", prepare)
+    async with Desk.open(mode=mode) as desk:
+        fill(desk, *(b"%02d/f" % number for number in range(20)), side=D)
+        fill(desk, *(b"%02d/f" % number for number in range(2 * there)))
+        await desk.cycle.open()
+        await desk.cycle.observe_all()
+        assert told == prepared
 
 
 async def test_the_last_puts_of_a_window_go_on_beside_the_next_one(

@@ -10,7 +10,7 @@ import contextlib
 import os
 import select
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -93,16 +93,21 @@ class Hands:
         if self._given + batch.to_come < AFTER or self._has_failed:
             return apply.run(site, batch)
         orders, reader = orders_of(batch)
-        place = None if reader is None else reader.place
-        if place is None:
-            return apply.run(site, batch)
-        duty = Duty(
-            site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place
-        )
-        child = self._take(duty)
+        duty = None if reader is None else duty_of(site, reader, owner)
+        child = None if duty is None else self._take(duty, batch.stop)
         if child is None:
             return apply.run(site, batch)
         return self._hand_over(child, batch, orders)
+
+    def prepare(self, site: Site, source: Reader, owner: str) -> None:
+        """Begin the processes now: much is about to come from `source`. Raises OSError."""
+        duty = duty_of(site, source, owner)
+        with self._change:
+            if duty is None or self._has_failed:
+                return
+            self._take_on(duty)
+            while len(self.children) < CHILDREN:
+                self.children.append(_Child(duty))
 
     def _hand_over(self, child: "_Child", batch: Batch, orders: list[Order]) -> Sequence[Result]:
         try:
@@ -121,13 +126,12 @@ class Hands:
             for answer in answers
         ]
 
-    def _take(self, duty: Duty) -> "_Child | None":
-        """A process with room for another job, begun if there may be one more; None when none can be had."""
+    def _take(self, duty: Duty, stop: Callable[[], bool]) -> "_Child | None":
+        """A process with room for another job, begun if there may be one more; None when none can be had, or
+        none is wanted any more."""
         with self._change:
-            if duty != self._duty:
-                self._end_all()
-                self._duty = duty
-            while not self._has_failed:
+            self._take_on(duty)
+            while not self._has_failed and not stop():
                 child = min(self.children, key=lambda one: one.jobs, default=None)
                 if (child is None or child.jobs) and len(self.children) < CHILDREN:
                     try:
@@ -139,7 +143,14 @@ class Hands:
                     child.jobs += 1
                     return child
                 self._change.wait()
+            self._change.notify()
         return None
+
+    def _take_on(self, duty: Duty) -> None:
+        """What the processes were begun for may be another duty."""
+        if duty != self._duty:
+            self._end_all()
+            self._duty = duty
 
     def _bury(self, child: "_Child") -> None:
         """A process that died once would die again: no others until the tree has been idle."""
@@ -163,6 +174,14 @@ class Hands:
         for child in self.children:
             child.end()
         self.children.clear()
+
+
+def duty_of(site: Site, source: Reader, owner: str) -> Duty | None:
+    """None when the source has not been opened."""
+    place = source.place
+    if place is None:
+        return None
+    return Duty(site.root.place, site.side, owner, site.capabilities, site.slack_ns, site.may_cross, place)
 
 
 def orders_of(batch: Batch) -> tuple[list[Order], Reader | None]:

@@ -5,6 +5,7 @@ to it is closed, so none outlives the daemon.
 """
 
 import contextlib
+import gc
 import os
 import struct
 import subprocess
@@ -93,6 +94,13 @@ def read_frame(stream: IO[bytes]) -> bytes:
     return data
 
 
+def collect_seldom() -> None:
+    """Look for reference cycles seldom: plans, pages and batches are many objects without any, and to look
+    through them at the interpreter's own pace takes a twelfth of a first copy."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def lower_session(session: str = "/proc/self/autogroup") -> None:
     """The leader of a session gives the session its own nice value: where Linux shares the processor out by
     session (sched(7), "The autogroup feature"), one counts only within the other."""
@@ -109,6 +117,7 @@ def streams() -> tuple[IO[bytes], IO[bytes]]:
     interrupts writes a part.
     """
     lower_session()
+    collect_seldom()
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return requests, answers

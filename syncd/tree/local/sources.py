@@ -1,6 +1,7 @@
 """The sources of a batch of small files, some opened ahead of their turn.
 
-The system is told that they will be read, so that a cold disk reads them while the ones before are written.
+Where one in so many is not in memory, the system is told that they will be read, so that a cold disk reads
+them while the ones before are written.
 """
 
 from collections import deque
@@ -20,6 +21,8 @@ class Sources:
     def __init__(self, contents: Iterable[Content]) -> None:
         self._coming = iter(contents)
         self._ready: deque[tuple[Content, int | Exception]] = deque()
+        self._opened = 0
+        self._is_cold = False
 
     def take(self, content: Content) -> int:
         """A descriptor, which the caller closes. Raises what opening it raised."""
@@ -45,7 +48,11 @@ class Sources:
                 self._ready.append((content, error))
             else:
                 self._ready.append((content, descriptor))
-                sc.will_read(descriptor)
+                if self._opened % AHEAD == 0:
+                    self._is_cold = not sc.is_cached(descriptor)
+                self._opened += 1
+                if self._is_cold:
+                    sc.will_read(descriptor)
 
 
 def _close(opened: int | Exception) -> None:

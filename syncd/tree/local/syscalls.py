@@ -79,6 +79,7 @@ _rename_flags = _function("renameat2" if IS_LINUX else "renameatx_np", *_AT, cty
 _linkat = _function("linkat", *_AT, ctypes.c_int)
 _syncfs = _function("syncfs", ctypes.c_int)
 _fstatfs = _function("fstatfs", ctypes.c_int, ctypes.c_void_p)
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _advise = getattr(os, "posix_fadvise", None)
 _NOREPLACE, _EXCHANGE = (1, 2) if IS_LINUX else (4, 2)  # macOS: RENAME_EXCL, RENAME_SWAP
 _hows: dict[tuple[int, int], tuple[_How, Any]] = {}
@@ -155,6 +156,17 @@ def will_read(descriptor: int) -> None:
     if _advise is not None:
         with contextlib.suppress(OSError):
             _advise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def is_cached(descriptor: int) -> bool:
+    """Is the beginning of the file in memory? False where the system does not say."""
+    if not _NOWAIT:
+        return False
+    try:
+        os.preadv(descriptor, [bytearray(1)], 0, _NOWAIT)
+    except OSError:
+        return False
+    return True
 
 
 def has_syncfs() -> bool:

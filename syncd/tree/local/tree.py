@@ -32,10 +32,20 @@ from syncd.tree.local.root import Root
 from syncd.tree.local.scan import Walk
 from syncd.tree.local.slots import finish
 from syncd.tree.local.walker import Scan
-from syncd.tree.port import Batch, Capabilities, Digested, Kept, Listing, Look, RootIdentity, RootProblem
+from syncd.tree.port import (
+    Batch,
+    Capabilities,
+    Digested,
+    Kept,
+    Listing,
+    Look,
+    RootIdentity,
+    RootProblem,
+    Tree,
+)
 
 T = TypeVar("T")
-_THREADS = 8
+_THREADS = 16
 _RELEASE_S = 2.0
 
 
@@ -121,6 +131,12 @@ class LocalTree:
 
     def content(self, path: bytes, entry: Entry, hint: StatHint | None) -> LocalContent:
         return LocalContent(self._reader, path, entry, hint)
+
+    async def prepare(self, source: Tree) -> None:
+        if self._is_written and self._offload is None and isinstance(source, LocalTree):
+            with contextlib.suppress(OSError):
+                reader = source._reader
+                await self._run(lambda: self.hands.prepare(self._site(), reader, self._owner_rule))
 
     async def apply(self, batch: Batch) -> Sequence[Result]:
         if not self._is_written:
