@@ -36,7 +36,8 @@ from syncd.index.database import Database
 from syncd.tree.port import Step, Tree
 
 KEY = "intent."
-
+HALF_MADE = 0o700
+"""What a new directory has of its mode at first, under the umask of a daemon."""
 
 _NEVER_THERE = (Reason.PATH_TOO_LONG, Reason.NAME_NOT_POSSIBLE)
 
@@ -264,8 +265,8 @@ def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | N
             if child is None or child.kind is not Kind.DIRECTORY:
                 return None
             # As it was made; what differs is a user's.
-            entry = msgspec.structs.replace(action.entry, mode=action.entry.mode & 0o777 | 0o700)
-            return Done(action, entry, child.hint)
+            mode = HALF_MADE if is_half_made(child) else action.entry.mode & 0o777 | 0o700
+            return Done(action, msgspec.structs.replace(action.entry, mode=mode), child.hint)
         case SetMode():
             if child is None or child.kind is not action.expect.kind or child.mode != action.mode:
                 return None
@@ -273,6 +274,13 @@ def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | N
             return Done(action, msgspec.structs.replace(action.expect, mode=action.mode), hint)
         case Move():
             return judge_move(action, intent.inode, child, found.get((action.side, action.to)))
+
+
+def is_half_made(directory: Child) -> bool:
+    """Was the run killed between making a directory, for its own eyes, and opening it to others? Whoever sets
+    a mode changes the ctime alone."""
+    hint = directory.hint
+    return directory.mode == HALF_MADE and hint.ctime_ns == hint.mtime_ns
 
 
 def judge_put(action: Put, here: Found) -> Done | None:

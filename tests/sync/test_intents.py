@@ -247,6 +247,15 @@ async def test_a_mode_that_a_user_set_since_is_carried_over(desk: Desk) -> None:
     assert [desk.disks[S].find(path).mode for path in (b"f", b"d")] == [0o700, 0o700]
 
 
+async def test_a_directory_that_was_only_half_made_gets_its_mode(desk: Desk) -> None:
+    desk.users[S].mkdir(b"d")
+    await desk.run(dies_after_batch=True)
+    made = desk.disks[D].find(b"d")
+    made.mode, made.ctime_ns = 0o700, made.mtime_ns
+    await desk.run()
+    assert [desk.disks[side].find(b"d").mode for side in BOTH] == [0o755, 0o755]
+
+
 async def test_a_kill_that_took_the_ignore_rules_away_brings_others_into_force(desk: Desk) -> None:
     desk.users[S].write(b".syncignore", b"*.tmp\n")
     desk.users[S].write(b"x.tmp", b"not yet")
