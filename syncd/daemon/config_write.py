@@ -79,7 +79,7 @@ def remove_pair(config: Config, name: str, *, is_system: bool, env: Mapping[str,
         raise _refusal(path, f"pair.{name}", "there is no such pair", "see 'syncctl list'")
     checked = _check(config, {path: None}, is_system, env)
     path.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return checked
 
 
@@ -210,10 +210,11 @@ def _write_durably(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the device. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

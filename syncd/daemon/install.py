@@ -21,6 +21,7 @@ from syncd.core.error import SyncdError
 from syncd.core.path import escape
 from syncd.core.reason import Reason
 from syncd.daemon.config import Config, PairConfig, load_config
+from syncd.daemon.config_write import sync_directory
 from syncd.daemon.paths import default_paths, home_directory
 
 PACKAGED_PROGRAM = "/usr/bin/syncd"
@@ -248,7 +249,7 @@ def _unit_word(word: str) -> str:
 
 
 def _write(file: InstalledFile) -> None:
-    """Replace the file at once. Raises SyncdError(NOT_ALLOWED)."""
+    """Replace the file at once, durably. Raises SyncdError(NOT_ALLOWED)."""
     temporary = file.path.with_name(f".{file.path.name}.new")
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +259,10 @@ def _write(file: InstalledFile) -> None:
         with open(descriptor, "wb") as out:
             out.write(file.content)
             os.fchmod(out.fileno(), 0o644)
+            out.flush()
+            os.fsync(out.fileno())
         temporary.replace(file.path)
+        sync_directory(file.path.parent)
     except OSError as error:
         raise SyncdError(Reason.NOT_ALLOWED, f"{file.path}: {error.strerror}") from error
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 from syncd.index import seal
 from syncd.index.driver import Driver, ThreadDriver
 from syncd.index.failure import StateDamaged, mapping_errors
-from syncd.index.migrate import Migration, load_migrations, migrate
+from syncd.index.migrate import Migration, load_migrations, migrate, refuse_newer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,10 +68,7 @@ class Database:
         database = cls(opened, path)
         try:
             with mapping_errors():
-                is_new = await opened.run(lambda db: migrate(db, path, steps, epoch))
-                if path is not None:
-                    was_sealed = await opened.run(lambda db: seal.break_seal(db, path))
-                    database.was_clean = was_sealed or is_new
+                database.was_clean = await opened.run(lambda db: _prepare(db, path, steps, epoch))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await opened.close()
@@ -173,6 +170,20 @@ def _snapshot(db: sqlite3.Connection, work: Callable[[], T]) -> T:
 def _checkpoint(db: sqlite3.Connection) -> bool:
     """Fold the WAL into the file; False when a reader is in the way."""
     return bool(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
+
+def _prepare(
+    db: sqlite3.Connection, path: Path | None, steps: Sequence[Migration], epoch: Callable[[], str]
+) -> bool:
+    """Break the seal, migrate; True when the data base was sealed or is new. In this order: a seal that
+    does not fit what a migration wrote would condemn it."""
+    refuse_newer(db, path, steps)
+    was_sealed = path is not None and seal.break_seal(path)
+    is_new = migrate(db, path, steps, epoch)
+    if was_sealed or is_new:
+        return True
+    seal.distrust(db)
+    return False
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

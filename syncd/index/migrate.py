@@ -16,6 +16,7 @@ import msgspec
 
 from syncd.core.error import NeedsUser
 from syncd.core.reason import Reason
+from syncd.index import seal
 
 APPLICATION_ID = 0x53594E43
 """'SYNC'"""
@@ -51,7 +52,6 @@ def migrate(
     """Bring the data base to the last of `steps`; set the pragmas of a writing connection. True when it was
     made just now."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    _refuse_newer(db, path, version, steps)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 16777216")
@@ -61,15 +61,14 @@ def migrate(
     if version and todo and path is not None:
         _keep_copy(db, path, version)
     for step in todo:
-        _apply(db, step)
-    if not version:
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (epoch().encode(),))
+        is_first = not version and step is todo[0]
+        _apply(db, step, _name_feed(epoch()) if is_first else "")
     return not version
 
 
-def _refuse_newer(
-    db: sqlite3.Connection, path: Path | None, version: int, steps: Sequence[Migration]
-) -> None:
+def refuse_newer(db: sqlite3.Connection, path: Path | None, steps: Sequence[Migration]) -> None:
+    """Change nothing of a data base that knows more than `steps`. Raises NeedsUser (STATE_NEWER)."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
     if not version:
         return
     if version > steps[-1].version:
@@ -82,10 +81,16 @@ def _refuse_newer(
             raise NeedsUser(Reason.STATE_NEWER, f"{path} was made with another schema {step.version}")
 
 
-def _apply(db: sqlite3.Connection, step: Migration) -> None:
+def _name_feed(epoch: str) -> str:
+    """A part of the first transaction: there is no data base without a name of its feed."""
+    return f"INSERT INTO meta VALUES ('epoch', X'{epoch.encode().hex()}');"  # noqa: S608 (hexadecimal)
+
+
+def _apply(db: sqlite3.Connection, step: Migration, addition: str) -> None:
     script = f"""
         BEGIN IMMEDIATE;
         {step.sql}
+        {addition}
         CREATE TABLE IF NOT EXISTS migrations (
             version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL
         );
@@ -113,4 +118,6 @@ def _keep_copy(db: sqlite3.Connection, path: Path, version: int) -> None:
     partial_copy = kept.with_name(kept.name + ".part")
     partial_copy.unlink(missing_ok=True)
     db.execute("VACUUM INTO ?", (str(partial_copy),))
+    seal.sync(partial_copy)
     os.replace(partial_copy, kept)
+    seal.sync(kept.parent)

@@ -85,13 +85,22 @@ def _check(path: Path) -> str | None:
 
 def _look_inside(path: Path, *, is_sealed: bool) -> str | None:
     with mapping_errors(), closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as db:
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        if not application and _is_unmade(db):
+            return None
+        if application != APPLICATION_ID:
             return "it is the data base of another program"
         if is_sealed:
             return None
         # The indexes hold every name a second time: unlike quick_check this finds flipped bytes in names.
         answer = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     return None if answer == "ok" else str(answer)
+
+
+def _is_unmade(db: sqlite3.Connection) -> bool:
+    """Is it what a first start leaves that was killed before its first commit: a header and no table?"""
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    return bool(pages == 1 and not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
 
 def _drop_foreign_wal(path: Path) -> None:

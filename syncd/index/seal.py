@@ -35,9 +35,9 @@ def seal(path: Path) -> None:
             return
         part = seal_name(path).with_name(seal_name(path).name + ".part")
         part.write_text(_digest(path))
-        _sync(part)
+        sync(part)
         os.replace(part, seal_name(path))
-        _sync(path.parent)
+        sync(path.parent)
     except OSError:
         return
 
@@ -51,19 +51,23 @@ def check_seal(path: Path) -> bool | None:
     return told == _digest(path)
 
 
-def break_seal(db: sqlite3.Connection, path: Path) -> bool:
-    """Before the first write: True when the data base was sealed. Otherwise nothing that it derived is
-    taken for granted: totals are counted again, and the next scan compares names and entries too."""
+def break_seal(path: Path) -> bool:
+    """Before the first write, a migration's too: True when the data base was sealed."""
     try:
         seal_name(path).unlink()
     except FileNotFoundError:
-        db.execute("BEGIN IMMEDIATE")
-        _count_totals(db)
-        forget_observed_filters(db)
-        db.execute("COMMIT")
         return False
-    _sync(path.parent)
+    sync(path.parent)
     return True
+
+
+def distrust(db: sqlite3.Connection) -> None:
+    """It was not sealed, so nothing that it derived is taken for granted: totals are counted again, and the
+    next scan compares names and entries too."""
+    db.execute("BEGIN IMMEDIATE")
+    _count_totals(db)
+    forget_observed_filters(db)
+    db.execute("COMMIT")
 
 
 def mark_damaged(path: Path) -> None:
@@ -92,7 +96,8 @@ def _digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the device. Raises OSError."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -1,5 +1,6 @@
 """Opening a root: the marker, the identity over runs, what is refused, and letting go of descriptors."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -12,10 +13,12 @@ import pytest
 from syncd.core.error import NeedsUser, SyncdError
 from syncd.core.identity import RootIdentity
 from syncd.core.reason import Reason
-from syncd.tree.local import LocalTree
+from syncd.tree.local import LocalTree, identity
 from syncd.tree.local import syscalls as sc
+from syncd.tree.local.claim import Claim
+from syncd.tree.local.root import Control
 from syncd.tree.port import Batch
-from tests.contract.localkit import KEY, OLD_NS, D, Kit, S, fail, mounted, needs_root
+from tests.contract.localkit import KEY, OLD_NS, D, Killed, Kit, S, fail, killed_before, mounted, needs_root
 
 
 async def opened(
@@ -76,6 +79,29 @@ async def test_damaged_marker_is_foreign(tmp_path: Path) -> None:
     await opened(tmp_path)
     (tmp_path / ".syncd/marker").write_bytes(b"\xff{")
     assert await refused(tmp_path) is Reason.FOREIGN_MARKER
+
+
+@pytest.mark.parametrize("before", [None, "theirs"])
+async def test_marker_is_the_old_or_the_new_one_whenever_its_writer_is_killed(
+    tmp_path: Path, before: str | None
+) -> None:
+    """CRA-09: half a marker would be a foreign one."""
+    if before is not None:
+        await opened(tmp_path, key=before)
+    root = identity.open_root(os.fsencode(tmp_path))
+    control = Control(root)
+    found: list[str | None] = []
+    calls: list[str] = []
+    while len(calls) == len(found):
+        with killed_before(len(found) + 1) as calls, contextlib.suppress(Killed):
+            identity.write_marker(root, control.fd, Claim(KEY))
+        marker = identity.read_marker(root)
+        found.append(None if marker is None else marker.pair)
+    control.close()
+    os.close(root)
+    assert calls == ["unlink", "write", "fsync", "rename", "fsync", "fsync"]
+    assert found == [before] * 4 + [KEY] * 3
+    assert (await opened(tmp_path)).had_marker
 
 
 async def test_empty_mount_point_is_not_the_root(tmp_path: Path) -> None:

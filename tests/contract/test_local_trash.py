@@ -11,9 +11,9 @@ from blake3 import blake3
 from syncd.core.action import Done, TrashRef
 from syncd.core.error import PathProblem
 from syncd.core.reason import Reason
-from syncd.tree.local import manifest
+from syncd.tree.local import LocalTree, manifest
 from syncd.tree.local.trash import Trash
-from tests.contract.localkit import D, Kit
+from tests.contract.localkit import KEY, D, Killed, Kit, killed_before
 
 DAY_S = 24 * 3600.0
 
@@ -124,6 +124,36 @@ async def test_folder_in_flight_is_not_expired(kit: Kit) -> None:
     os.unlink(kit.at(b".syncd/in-flight/" + ref.batch.encode()))
     assert await kit.target.expire_trash(0, None, frozenset()) > 0
     assert os.listdir(kit.at(b".syncd/trash")) == []
+
+
+async def test_cra_07_what_a_killed_expiry_left_expires_after_the_restart(tmp_path: Path) -> None:
+    """Killed before each unlink: what is left is told, is as old as it was, and goes the next time."""
+    number, is_over = 0, False
+    while not is_over:
+        number += 1
+        kit = await Kit(tmp_path / str(number)).open()
+        refs = [await thrown_away(kit, b"%d" % index, b"x" * 5000) for index in range(2)]
+        young = await thrown_away(kit, b"young", b"y")
+        for ref in refs:
+            age(kit, ref, 31 * DAY_S)
+        with killed_before(number):
+            try:
+                Trash(kit.target._root, D).expire(30 * DAY_S, None, frozenset())
+                is_over = True
+            except Killed:
+                pass
+        tree = LocalTree(kit.b, D, pair_key=KEY, is_written=True)
+        await tree.open(known=None, adopt=False)
+        assert not await tree.unaccounted()
+        left = {entry.path for entry in await tree.trash_entries()}
+        assert left <= {b"0", b"1", b"young"}
+        await tree.expire_trash(30 * DAY_S, None, frozenset())
+        assert [entry.ref for entry in await tree.trash_entries()] == [young]
+        # A folder whose record is gone too is as old as that unlink.
+        await tree.expire_trash(-1.0, None, frozenset())
+        assert os.listdir(kit.at(b".syncd/trash")) == []
+        await tree.close()
+    assert number > 6
 
 
 async def test_writer_that_still_had_the_file_open_is_noticed(kit: Kit) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.daemon.config import Config, ConfigInvalid, Hooks, MaxDelete, TrashConfig, load_config
 from syncd.daemon.config_write import edit_pair, keep_last_good, remove_pair, render_pair, store_pair
+from tests.durable import each_kill
 
 
 @pytest.fixture
@@ -168,6 +169,27 @@ def test_a_failed_write_leaves_the_old_file(
         store_pair(one, "new", {**roots(tmp_path), "paused": True}, is_system=False, env=env)
     assert (tmp_path / "pairs.d/new.toml").read_bytes() == before
     assert os.listdir(tmp_path / "pairs.d") == ["new.toml"]
+
+
+def test_cra_09_a_killed_write_leaves_the_old_pair_or_the_new_one(
+    config: Config, env: dict[str, str], tmp_path: Path
+) -> None:
+    one = store_pair(config, "new", roots(tmp_path), is_system=False, env=env)
+    changed = {**roots(tmp_path), "paused": True}
+    found = []
+    for _ in each_kill(lambda: store_pair(one, "new", changed, is_system=False, env=env)):
+        pair = load_config(tmp_path / "syncd.toml", is_system=False, env=env).pair("new")
+        assert pair is not None
+        found.append(pair.paused)
+    assert sorted(found) == found
+    assert set(found) == {False, True}
+
+
+def test_cra_09_the_last_good_files_are_whole(config: Config) -> None:
+    kept = config.daemon.state_dir / "last-good-config" / "syncd.toml"
+    for _ in each_kill(lambda: keep_last_good(config)):
+        assert not kept.exists() or kept.read_bytes() == config.path.read_bytes()
+    assert kept.exists()
 
 
 def test_the_last_good_files_are_kept(config: Config, env: dict[str, str], tmp_path: Path) -> None:

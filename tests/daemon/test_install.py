@@ -25,6 +25,7 @@ from syncd.daemon.install import (
     roots_drop_in,
     written_roots,
 )
+from tests.durable import each_kill
 
 PROGRAM = Path("/opt/syncd/bin/syncd")
 ENV = {"HOME": "/home/me", "XDG_RUNTIME_DIR": "/run/user/1000"}
@@ -180,6 +181,15 @@ def test_carry_out_replaces_files_and_reports_commands(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(path.parent) == ["unit"]
     assert [problem.split()[0] for problem in problems] == ["'bad'", "'none'"]
+
+
+def test_cra_09_a_unit_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "unit"
+    path.write_bytes(b"old")
+    for _ in each_kill(lambda: carry_out(Installation((InstalledFile(path, b"new"),), (), ()))):
+        assert path.read_bytes() in (b"old", b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["unit"]
 
 
 def test_carry_out_says_what_it_may_not_write(tmp_path: Path) -> None:

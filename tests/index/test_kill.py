@@ -13,7 +13,9 @@ from syncd.core.entry import Side
 from syncd.index import base, feed, meta, nodes, seal
 from syncd.index.database import Database
 from syncd.index.rebuild import open_or_rebuild
+from tests.durable import each_kill
 from tests.index.kit import DESTINATION, SOURCE, base_paths, paths_of
+from tests.index.states import make, make_unclean, reopen
 
 CHILD = """
 import sys
@@ -118,3 +120,17 @@ async def test_a_reader_sees_whole_transactions_only(tmp_path: Path) -> None:
     await reader.close()
     await writer.close()
     assert seal.check_seal(path) is True
+
+
+async def test_cra_09_a_seal_fits_or_is_not_there(tmp_path: Path) -> None:
+    """One that is empty or half written would condemn a good state."""
+    path = tmp_path / "state.db"
+    await make(path)
+    make_unclean(path)
+    for _ in each_kill(lambda: seal.seal(path)):
+        assert seal.check_seal(path) is not False
+    assert seal.check_seal(path) is True
+    assert await reopen(path) == (200, None)
+    for _ in each_kill(lambda: seal.break_seal(path)):
+        assert seal.check_seal(path) is not False
+    assert seal.check_seal(path) is None

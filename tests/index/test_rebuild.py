@@ -72,6 +72,26 @@ async def test_dbs_09_text_file_and_another_program(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("application", [0, 7])
+async def test_dbs_09_log_of_another_program_goes_with_its_file(tmp_path: Path, application: int) -> None:
+    """A program that was killed, and one that calls itself nothing: all that it wrote is kept."""
+    path, theirs = tmp_path / "state.db", tmp_path / "theirs.db"
+    connection = sqlite3.connect(theirs, isolation_level=None)
+    connection.execute(f"PRAGMA application_id = {application}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE theirs (x)")
+    for suffix in ("", "-wal"):
+        path.with_name(path.name + suffix).write_bytes(theirs.with_name(theirs.name + suffix).read_bytes())
+    connection.close()
+    files, rebuilt = await reopen(path)
+    assert files == 0
+    assert rebuilt is not None
+    assert rebuilt.detail == "it is the data base of another program"
+    kept = sqlite3.connect(rebuilt.aside)
+    assert kept.execute("SELECT count(*) FROM theirs").fetchone()[0] == 0
+    kept.close()
+
+
 async def test_dbs_10_log_of_another_data_base(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     await make(path)

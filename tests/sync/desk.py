@@ -1,7 +1,7 @@
 """A pair of trees in memory, its index and its cycle: what tests of the whole engine stand on."""
 
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Self
@@ -56,9 +56,9 @@ class Desk:
     def _hear(self, kind: str, path: bytes | None = None, /, **data: object) -> None:
         self.told.append(kind)
 
-    def restart(self) -> Cycle:
+    def restart(self, make: Callable[[Disk, Side], MemoryTree] = MemoryTree) -> Cycle:
         """Another life of the daemon, over the same index and disks."""
-        self.trees = {side: MemoryTree(disk, side) for side, disk in self.disks.items()}
+        self.trees = {side: make(disk, side) for side, disk in self.disks.items()}
         self.cycle = Cycle(self._settings, self.database, self.trees, self._world)
         return self.cycle
 
