@@ -39,3 +39,10 @@ def first_known(error: BaseException) -> SyncdError | None:
             if (known := first_known(inner)) is not None:
                 return known
     return None
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error of a group, however deep, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -257,7 +257,7 @@ class Pair:
             self._intake.next_deadline(),
             self._schedule.rescan_at_ns,
             self._attention.later_ns,
-            self._schedule.at_wall_time(self.next_attempt_ns),
+            self._schedule.attempt_at_ns,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -364,6 +364,7 @@ class Pair:
         """Count what status shows, from the index."""
         self.overview = await overview(self.cycle)
         self.next_attempt_ns = self.overview.next_attempt_ns
+        self._schedule.plan_attempt(self.next_attempt_ns)
 
     async def _endure(self, error: NeedsUser | TransientError) -> None:
         """Held until the cause is gone (roots are polled), or waiting with growing pauses."""

@@ -22,6 +22,7 @@ class Schedule:
 
     def __init__(self, clock: Clock, rescan_s: float | None, jitter: Callable[[], float]) -> None:
         self.rescan_at_ns: int | None = None
+        self.attempt_at_ns: int | None = None
         self.retry_at_ns = 0
         self.release_at_ns: int | None = None
         self._clock = clock
@@ -51,11 +52,11 @@ class Schedule:
     def plan_release(self) -> None:
         self.release_at_ns = self._clock.monotonic_ns() + RELEASE_NS
 
-    def at_wall_time(self, at_ns: int | None) -> int | None:
-        """The monotonic deadline of a wall time."""
-        if at_ns is None:
-            return None
-        return self._clock.monotonic_ns() + max(0, at_ns - self._clock.now_ns())
+    def plan_attempt(self, at_ns: int | None) -> None:
+        """The next attempt at what waits, at a wall time. Setting the clock does not put it off any more."""
+        self.attempt_at_ns = (
+            None if at_ns is None else self._clock.monotonic_ns() + max(0, at_ns - self._clock.now_ns())
+        )
 
 
 class Pulse:

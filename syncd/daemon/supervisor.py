@@ -12,7 +12,7 @@ import anyio
 import msgspec
 import structlog
 
-from syncd.core.error import NeedsUser, SyncdError, TransientError, first_known
+from syncd.core.error import NeedsUser, SyncdError, TransientError, first_cause, first_known
 from syncd.core.lifecycle import PairState
 from syncd.core.reason import Reason
 from syncd.daemon.config import PairConfig
@@ -165,11 +165,15 @@ class Supervisor:
             with one.scope:
                 while not one.is_removed:
                     pause_s = await self._live(one)
+                    if one.is_removed:
+                        break
+                    # Who resumed it while it ran did not mean this.
+                    one.resumed = anyio.Event()
                     if one.is_failed:
                         await one.resumed.wait()
-                        one.is_failed, one.resumed = False, anyio.Event()
+                        one.is_failed = False
                         one.restarts.clear()
-                    elif not one.is_removed:
+                    else:
                         with anyio.move_on_after(pause_s):
                             await one.resumed.wait()
         finally:
@@ -200,8 +204,8 @@ class Supervisor:
 
     def _judge(self, one: Supervised, error: Exception) -> float:
         """A bug, or damage: restart within the budget, else the pair has failed."""
-        known = first_known(error)
-        one.trouble = known or SyncdError(Reason.BUG, f"{type(error).__name__}: {error}")
+        known, cause = first_known(error), first_cause(error)
+        one.trouble = known or SyncdError(Reason.BUG, f"{type(cause).__name__}: {cause}")
         log.error("pair.crashed", pair=one.config.name, reason=one.trouble.reason.value, exc_info=error)
         now = self._now_ns()
         one.restarts.append(now)

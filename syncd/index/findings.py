@@ -14,6 +14,9 @@ from syncd.index import displaced, meta, nodes, records
 from syncd.index.nodes import Node
 from syncd.index.observed import Listed, Question
 
+FUTURE_NS = 60 * 10**9
+"""A stamp so far ahead was not given while this observation went on."""
+
 
 class Findings:
     """One observation of one tree. `is_ignored(path, is_directory)` must be pure; `fingerprint` is the name
@@ -68,11 +71,13 @@ class Findings:
 
     def _note_racy(self, overrides: dict[bytes, Child | None], asked: Question, child: Child) -> None:
         """A change in the same tick as the observation would not show: have it read again (racy-git rule).
-        The ctime decides, since nobody can set it; the mtime where there is none."""
-        hint = child.hint
-        if child.kind is Kind.FILE and (hint.ctime_ns or hint.mtime_ns) >= asked.racy_after_ns:
+        The ctime decides, since nobody can set it; the mtime where there is none. A stamp from the future
+        (the clock was set back) stays racy until then: it is read whenever it is met, and not asked for."""
+        stamp_ns = child.hint.ctime_ns or child.hint.mtime_ns
+        if child.kind is Kind.FILE and stamp_ns >= asked.racy_after_ns:
             overrides[child.name] = smudge(child)
-            self.racy.append(asked.path)
+            if stamp_ns < asked.racy_after_ns + FUTURE_NS:
+                self.racy.append(asked.path)
 
     def _is_invisible(self, path: bytes, kind: Kind) -> bool:
         return len(path) > MAX_PATH or self._is_ignored(path, kind is Kind.DIRECTORY)

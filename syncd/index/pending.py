@@ -10,6 +10,8 @@ from syncd.core.reason import Reason
 
 FIRST_DELAY_NS = 10**9
 LONGEST_DELAY_NS = 3600 * 10**9
+SLACK_NS = 60 * 10**9
+"""A clock that was set back by less puts an attempt off by no more."""
 QUARANTINE_AFTER = 12
 """Failed attempts, over about an hour; from then on a path is tried once an hour."""
 
@@ -58,6 +60,12 @@ class PendingRow(msgspec.Struct, frozen=True, gc=False):
     is_observed: bool = False
     """An observation failed here: only another one can tell that it is over."""
 
+    def is_due(self, now_ns: int) -> bool:
+        """Has the time of the next attempt come? If it is further ahead than was ever planned, the wall clock
+        was set back since: then nobody knows, and it is tried."""
+        at_ns, longest_ns = self.next_attempt_ns, delay_ns(max(1, self.attempts)) + SLACK_NS
+        return at_ns is not None and not now_ns < at_ns <= now_ns + longest_ns
+
     @property
     def is_quarantined(self) -> bool:
         """Has it failed again and again?"""
@@ -91,6 +99,12 @@ class PendingSummary(msgspec.Struct, frozen=True):
     oldest_ns: int | None = None
     next_attempt_ns: int | None = None
 
+
+_DUE = (
+    "(next_attempt_ns <= :now OR next_attempt_ns >"
+    " :now + :slack + iif(attempts < :many, :first << max(attempts - 1, 0), :longest))"
+)
+"""As `PendingRow.is_due`."""
 
 _REASONS = {reason.value: reason for reason in Reason}
 
@@ -181,8 +195,13 @@ def due(db: sqlite3.Connection, now_ns: int | None, everything: bool = False) ->
     elif now_ns is None:
         return []
     else:
-        rows = db.execute("SELECT path FROM pending WHERE next_attempt_ns <= ?", (now_ns,)).fetchall()
+        rows = db.execute(f"SELECT path FROM pending WHERE {_DUE}", _due_at(now_ns)).fetchall()  # noqa: S608
     return [row[0] for row in rows]
+
+
+def _due_at(now_ns: int) -> dict[str, int]:
+    bounds = {"first": FIRST_DELAY_NS, "longest": LONGEST_DELAY_NS, "many": QUARANTINE_AFTER}
+    return {"now": now_ns, "slack": SLACK_NS, **bounds}
 
 
 def summary(db: sqlite3.Connection) -> PendingSummary:
@@ -239,8 +258,8 @@ def make_due(db: sqlite3.Connection, paths: Iterable[bytes]) -> None:
 def postpone(db: sqlite3.Connection, now_ns: int) -> None:
     """Whatever is due gets its next attempt later, so that a path that is not even tried is never urgent."""
     rows = db.execute(
-        "SELECT path, attempts + (reason = ?) FROM pending WHERE next_attempt_ns <= ?",
-        (Reason.BLOCKED.value, now_ns),
+        f"SELECT path, attempts + (reason = :blocked) FROM pending WHERE {_DUE}",  # noqa: S608
+        {"blocked": Reason.BLOCKED.value, **_due_at(now_ns)},
     ).fetchall()
     db.executemany(
         "UPDATE pending SET attempts = ?, next_attempt_ns = ? WHERE path = ?",

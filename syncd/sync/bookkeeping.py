@@ -274,7 +274,7 @@ def due_observations(db: sqlite3.Connection, now_ns: int, everything: bool) -> l
     return [
         (side, row.path)
         for row in (*pending.observed(db), *pending.by_reason(db, Reason.NOT_EMPTY))
-        if everything or (row.next_attempt_ns is not None and row.next_attempt_ns <= now_ns)
+        if everything or row.is_due(now_ns)
         for side in (BOTH if row.side is None else (row.side,))
     ]
 

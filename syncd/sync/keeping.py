@@ -1,5 +1,6 @@
 """What a pair keeps of the past: room in the trash, its expiry, the journal and approvals that go with it."""
 
+import math
 import sqlite3
 from collections.abc import Mapping
 
@@ -29,6 +30,8 @@ class Keeper:
         self._database = database
         self._trees = trees
         self._world = world
+        self._ahead_ns = self._wall_ahead_ns()
+        self._doubted_until_ns = 0
 
     async def expire(self) -> int:
         """Drop what was kept long enough; returns the bytes freed."""
@@ -37,8 +40,10 @@ class Keeper:
         for side in BOTH:
             if self._settings.writes(side):
                 freed += await self._expire(side, self._settings.trash_max_bytes, pinned)
-        keep_ns = int(max(SHORTEST_S, self._settings.trash_keep_s) * 1e9)
-        await self._database.write(forget_before, self._world.clock.now_ns() - keep_ns, pinned)
+        keep_s = self._keep_s()
+        if keep_s < math.inf:
+            before_ns = self._world.clock.now_ns() - int(max(SHORTEST_S, keep_s) * 1e9)
+            await self._database.write(forget_before, before_ns, pinned)
         return freed
 
     async def make_room(self, plan: Plan) -> None:
@@ -58,7 +63,21 @@ class Keeper:
                 raise TransientError(Reason.TRASH_FULL, detail)
 
     async def _expire(self, side: Side, most: int | None, pinned: frozenset[str]) -> int:
-        return await self._trees[side].expire_trash(self._settings.trash_keep_s, most, pinned)
+        return await self._trees[side].expire_trash(self._keep_s(), most, pinned)
+
+    def _keep_s(self) -> float:
+        """How long things are kept: for ever, during a day after the wall clock leapt ahead. File systems
+        stamp by that clock, so all that they hold has grown old at once; it may be set right meanwhile. (The
+        clock of a machine that was suspended has leapt as well: it keeps a day longer.)"""
+        keep_s = self._settings.trash_keep_s
+        now_ns, ahead_ns = self._world.clock.monotonic_ns(), self._wall_ahead_ns()
+        if ahead_ns - self._ahead_ns > max(SHORTEST_S, keep_s / 2) * 1e9:
+            self._doubted_until_ns = now_ns + int(SHORTEST_S * 1e9)
+        self._ahead_ns = ahead_ns
+        return math.inf if now_ns < self._doubted_until_ns else keep_s
+
+    def _wall_ahead_ns(self) -> int:
+        return self._world.clock.now_ns() - self._world.clock.monotonic_ns()
 
 
 def displaced_by(plan: Plan) -> dict[Side, int]:

@@ -207,7 +207,7 @@ class LocalWatcher:
             await self._poll(Reason.WATCH_UNSUPPORTED if end is End.UNSUPPORTED else Reason.WATCH_LIMIT)
         else:
             self.problem = Reason.WATCH_LOST
-            delay_s = min(BACKOFF_LONGEST_S, BACKOFF_S * 2**self._failures) if self._failures else 0.0
+            delay_s = backoff_s(self._failures)
             self._failures += 1
             await anyio.sleep(delay_s)
 
@@ -221,6 +221,11 @@ class LocalWatcher:
         with anyio.move_on_after(self._retry_s):
             await poll_root(self._root, self._deliver, reason, self._spacing)
         self.is_alive = False
+
+
+def backoff_s(failures: int) -> float:
+    """The pause after so many short-lived generations in a row: none after the first."""
+    return min(BACKOFF_LONGEST_S, BACKOFF_S * 2 ** min(failures, 16)) if failures else 0.0
 
 
 def limit_fix(end: End, directories: int) -> str:

@@ -160,6 +160,19 @@ def test_a_failed_pair_that_is_resumed_has_its_budget_again(play: Play) -> None:
     play(story)
 
 
+def test_a_pair_that_was_resumed_while_it_ran_is_restarted_with_pauses(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        stage.deeds["broken"] = crash
+        async with stage.playing("broken") as supervisor:
+            supervisor.pairs["broken"].resumed.set()
+            await anyio.sleep(500)
+            begun = stage.begun["broken"]
+            assert [round(later - earlier) for earlier, later in pairwise(begun)] == [2, 3, 5, 9, 17]
+            assert stage.state("broken") is PairState.FAILED
+
+    play(story)
+
+
 def test_a_pair_that_crashes_seldom_never_fails(play: Play) -> None:
     async def story(stage: Stage) -> None:
         async def live_a_while(actor: Actor) -> None:

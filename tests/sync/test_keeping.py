@@ -91,6 +91,31 @@ async def test_the_journal_and_approvals_go_with_the_trash() -> None:
         assert await desk.database.read(approvals.approved) == frozenset()
 
 
+@pytest.mark.parametrize("is_half_done", [False, True])
+async def test_cra_07_what_was_displaced_before_a_kill_expires_in_another_life(is_half_done: bool) -> None:
+    """The results were stored, its batch still counts as unfinished; or the trash is expired, and the journal
+    not yet told."""
+    async with Desk.open(trash_keep_s=5 * 86400) as desk:
+        await filled(desk)
+        await desk.sync()
+        action = (await desk.database.read(history.since, 0))[0]
+        assert action.trash is not None
+        desk.disks[D].in_flight.add(action.trash.batch.encode())
+        desk.restart()
+        await desk.sync()
+        assert await desk.records() == []
+        assert await desk.cycle.expire_trash() == 0
+        later(desk, 6)
+        if is_half_done:
+            assert await desk.trees[D].expire_trash(5 * 86400, None, frozenset()) == 10
+            desk.restart()
+            await desk.sync()
+        assert await desk.cycle.expire_trash() == (0 if is_half_done else 10)
+        assert await desk.trees[D].trash_bytes() == 0
+        assert await desk.database.read(history.batches) == []
+        assert desk.users[D].read(b"f") == b"new"
+
+
 async def test_the_brake_keeps_its_memory_of_a_day() -> None:
     async with Desk.open(trash_keep_s=0, policy=Policy.NEWEST_WINS) as desk:
         await filled(desk)

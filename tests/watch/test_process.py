@@ -14,6 +14,7 @@ import pytest
 from syncd.core.reason import Reason
 from syncd.tree.local.helper import frame, read_frame
 from syncd.watch import generation as generation_module
+from syncd.watch import local as local_module
 from syncd.watch import notify as notify_module
 from syncd.watch.child import Began, Begin, Ended, Stop, Word, encode, serve_blocking
 from syncd.watch.local import EVENTS_KIND
@@ -94,6 +95,37 @@ async def test_a_killed_process_is_begun_anew_and_a_scan_asked_for(root: bytes) 
             assert watcher.kind == EVENTS_KIND
             write(root, b"f")
             await ear.wait_for(Dirty(b"f", is_gone=False))
+
+
+async def test_wat_11_after_a_process_that_dies_again_the_watcher_rests_and_says_so(
+    root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_module, "BACKOFF_S", 3600.0)
+    monkeypatch.setattr(local_module, "BACKOFF_LONGEST_S", 3600.0)
+    async with watching() as host:
+        watcher = local(root, host=host)
+        async with running(watcher) as ear:
+            first = host.pid
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            await ear.wait_for(LOST[0])
+            assert (watcher.is_alive, watcher.problem, watcher.watched) == (True, None, 1)
+            assert host.pid is not None
+            os.kill(host.pid, signal.SIGKILL)
+            with anyio.fail_after(PATIENCE_S):
+                while watcher.problem is None:
+                    await anyio.sleep(0.01)
+            assert (watcher.is_alive, watcher.problem, watcher.watched) == (False, Reason.WATCH_LOST, 0)
+            assert watcher.detail == "events were lost: the watching process has ended"
+            assert not await watcher.cookie(PATIENCE_S), "nobody vouches for what happens now"
+            assert host.pid is None
+
+
+@pytest.mark.parametrize(
+    ("failures", "pause_s"), [(0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (7, 32.0), (8, 60.0), (100_000, 60.0)]
+)
+def test_wat_11_pauses_grow_up_to_a_minute(failures: int, pause_s: float) -> None:
+    assert local_module.backoff_s(failures) == pause_s
 
 
 async def test_a_hung_process_is_replaced(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
