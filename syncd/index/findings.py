@@ -15,7 +15,7 @@ from syncd.index.nodes import Node
 from syncd.index.observed import Listed, Question
 
 FUTURE_NS = 60 * 10**9
-"""A stamp so far ahead was not given while this observation went on."""
+"""A stamp so far ahead tells of a clock that was set back, or of a server with another one."""
 
 
 class Findings:

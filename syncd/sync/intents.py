@@ -33,6 +33,7 @@ from syncd.core.listing import Child
 from syncd.core.reason import Reason
 from syncd.index import meta, results
 from syncd.index.database import Database
+from syncd.index.records import EMPTY
 from syncd.tree.port import Step, Tree
 
 KEY = "intent."
@@ -57,6 +58,8 @@ class Found(msgspec.Struct, frozen=True):
     child: Child | None = None
     digest: bytes | None = None
     target: bytes | None = None
+    is_half_made: bool = False
+    """A new directory that has not got its mode yet."""
 
 
 def note(db: sqlite3.Connection, batch_id: str, steps: Sequence[Step]) -> None:
@@ -189,6 +192,10 @@ async def look(trees: Mapping[Side, Tree], intents: Sequence[Intent]) -> dict[tu
                 del found[side, read.path]
             elif child is not None and read.hint == child.hint:
                 found[side, read.path] = Found(child, read.digest)
+        for action in actions:
+            here = found.get((side, action.path))
+            if here and isinstance(action, MakeDirectory) and await is_half_made(tree, action.path, here):
+                found[side, action.path] = Found(here.child, is_half_made=True)
         for put in puts:
             target = read_target(tree, put, found.get((side, put.path)))
             if target is not None:
@@ -265,7 +272,7 @@ def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | N
             if child is None or child.kind is not Kind.DIRECTORY:
                 return None
             # As it was made; what differs is a user's.
-            mode = HALF_MADE if is_half_made(child) else action.entry.mode & 0o777 | 0o700
+            mode = HALF_MADE if here.is_half_made else action.entry.mode & 0o777 | 0o700
             return Done(action, msgspec.structs.replace(action.entry, mode=mode), child.hint)
         case SetMode():
             if child is None or child.kind is not action.expect.kind or child.mode != action.mode:
@@ -276,11 +283,16 @@ def judge(intent: Intent, found: Mapping[tuple[Side, bytes], Found]) -> Done | N
             return judge_move(action, intent.inode, child, found.get((action.side, action.to)))
 
 
-def is_half_made(directory: Child) -> bool:
-    """Was the run killed between making a directory, for its own eyes, and opening it to others? Whoever sets
-    a mode changes the ctime alone."""
-    hint = directory.hint
-    return directory.mode == HALF_MADE and hint.ctime_ns == hint.mtime_ns
+async def is_half_made(tree: Tree, path: bytes, found: Found) -> bool:
+    """Was the run killed between making a directory, for its own eyes, and opening it to others? Then it
+    holds nothing, and its stamps are those of its beginning: whoever sets a mode changes the ctime alone."""
+    child = found.child
+    if child is None or child.kind is not Kind.DIRECTORY or child.mode != HALF_MADE:
+        return False
+    if child.hint.ctime_ns != child.hint.mtime_ns:
+        return False
+    pages = [page async for page in tree.scan([path], recursive=False, prune=lambda _: True)]
+    return [listing.record for page in pages for listing in page if listing.path == path] == [EMPTY]
 
 
 def judge_put(action: Put, here: Found) -> Done | None:

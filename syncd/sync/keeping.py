@@ -1,6 +1,5 @@
 """What a pair keeps of the past: room in the trash, its expiry, the journal and approvals that go with it."""
 
-import math
 import sqlite3
 from collections.abc import Mapping
 
@@ -9,7 +8,7 @@ from syncd.core.entry import Side
 from syncd.core.error import TransientError
 from syncd.core.plan import Plan
 from syncd.core.reason import Reason
-from syncd.index import approvals, conflicts, history
+from syncd.index import approvals, conflicts, history, meta
 from syncd.index.database import Database
 from syncd.sync.leftovers import Leftovers
 from syncd.sync.settings import BOTH, PairSettings, World
@@ -17,6 +16,7 @@ from syncd.tree.port import Tree
 
 SHORTEST_S = 86400.0
 """Not even with a trash that keeps nothing: the brake counts what was deleted lately."""
+_DAY_NS = 86_400 * 10**9
 
 
 class Keeper:
@@ -30,20 +30,18 @@ class Keeper:
         self._database = database
         self._trees = trees
         self._world = world
-        self._ahead_ns = self._wall_ahead_ns()
-        self._doubted_until_ns = 0
 
     async def expire(self) -> int:
         """Drop what was kept long enough; returns the bytes freed."""
+        if await self._is_doubtful():
+            return 0
         pinned = await self._database.read(conflicts.pinned_batches)
         freed = 0
         for side in BOTH:
             if self._settings.writes(side):
                 freed += await self._expire(side, self._settings.trash_max_bytes, pinned)
-        keep_s = self._keep_s()
-        if keep_s < math.inf:
-            before_ns = self._world.clock.now_ns() - int(max(SHORTEST_S, keep_s) * 1e9)
-            await self._database.write(forget_before, before_ns, pinned)
+        keep_ns = int(max(SHORTEST_S, self._settings.trash_keep_s) * 1e9)
+        await self._database.write(forget_before, self._world.clock.now_ns() - keep_ns, pinned)
         return freed
 
     async def make_room(self, plan: Plan) -> None:
@@ -54,7 +52,7 @@ class Keeper:
             return
         for side, coming in displaced_by(plan).items():
             held = await self._trees[side].trash_bytes()
-            if held + coming > most:
+            if held + coming > most and not await self._is_doubtful():
                 pinned = await self._database.read(conflicts.pinned_batches)
                 await self._expire(side, max(0, most - coming), pinned)
                 held = await self._trees[side].trash_bytes()
@@ -63,21 +61,26 @@ class Keeper:
                 raise TransientError(Reason.TRASH_FULL, detail)
 
     async def _expire(self, side: Side, most: int | None, pinned: frozenset[str]) -> int:
-        return await self._trees[side].expire_trash(self._keep_s(), most, pinned)
+        return await self._trees[side].expire_trash(self._settings.trash_keep_s, most, pinned)
 
-    def _keep_s(self) -> float:
-        """How long things are kept: for ever, during a day after the wall clock leapt ahead. File systems
-        stamp by that clock, so all that they hold has grown old at once; it may be set right meanwhile. (The
-        clock of a machine that was suspended has leapt as well: it keeps a day longer.)"""
-        keep_s = self._settings.trash_keep_s
-        now_ns, ahead_ns = self._world.clock.monotonic_ns(), self._wall_ahead_ns()
-        if ahead_ns - self._ahead_ns > max(SHORTEST_S, keep_s / 2) * 1e9:
-            self._doubted_until_ns = now_ns + int(SHORTEST_S * 1e9)
-        self._ahead_ns = ahead_ns
-        return math.inf if now_ns < self._doubted_until_ns else keep_s
+    async def _is_doubtful(self) -> bool:
+        leap_s = max(SHORTEST_S, self._settings.trash_keep_s / 2)
+        return await self._database.write(doubts, self._world.clock.now_ns(), leap_s)
 
-    def _wall_ahead_ns(self) -> int:
-        return self._world.clock.now_ns() - self._world.clock.monotonic_ns()
+
+_ASKED_AT, _DOUBTED_UNTIL = "keeping.asked_at_ns", "keeping.doubted_until_ns"
+
+
+def doubts(db: sqlite3.Connection, now_ns: int, leap_s: float) -> bool:
+    """Nobody knows how old anything is during a day after the wall clock leapt ahead since this was asked
+    the last time: file systems stamp by that clock, and it may be set right meanwhile. (A machine that was
+    off for so long keeps everything a day longer, too.)"""
+    until_ns = meta.get_int(db, _DOUBTED_UNTIL)
+    if now_ns - meta.get_int(db, _ASKED_AT, now_ns) > leap_s * 1e9:
+        until_ns = now_ns + _DAY_NS
+        meta.put_int(db, _DOUBTED_UNTIL, until_ns)
+    meta.put_int(db, _ASKED_AT, now_ns)
+    return 0 < until_ns - now_ns <= _DAY_NS
 
 
 def displaced_by(plan: Plan) -> dict[Side, int]:

@@ -21,7 +21,7 @@ from syncd.core.action import (
 from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.core.listing import Child
 from syncd.core.reason import Reason
-from syncd.index import base, feed, history, nodes, records, results
+from syncd.index import base, dirty, feed, history, nodes, records, results
 from tests.index.kit import DESTINATION, DIRECTORY, SOURCE, base_paths, file, paths_of, put, share
 
 DB = sqlite3.Connection
@@ -112,6 +112,23 @@ def test_put_to_a_name_that_was_not_free_after_all(db: DB) -> None:
     assert (after.node_id, after.entry) == (before.node_id, file("b"))
     assert list(record_of(db, DESTINATION, b"")) == [b"a", b"b", b"c"]
     assert base_paths(db) == {b"a": file("a"), b"b": file("b"), b"c": file("c")}
+
+
+def test_ids_are_not_given_twice_after_a_refusal(db: DB) -> None:
+    """The names of the first batch come to free places, but for the last one."""
+    put(db, SOURCE, *"abcdefgh")
+    put(db, DESTINATION, "d=d")
+    store(db, *(put_of(name.encode(), file(name)) for name in "abcd"))
+    store(db, *(put_of(name.encode(), file(name)) for name in "efgh"))
+    for name in (b"a", b"d", b"e", b"h"):
+        row = base.find(db, name)
+        assert row is not None
+        for side, node_id in ((SOURCE, row.source_node), (DESTINATION, row.destination_node)):
+            assert nodes.path_of(db, node_id) == name
+            assert nodes.find(db, side, name) == nodes.get(db, node_id)
+    nodes.remove(db, DESTINATION, b"c")
+    put(db, DESTINATION, "i")
+    assert {b"c", b"i"} <= {item.path for item in dirty.dirty(db, 0)}
 
 
 def test_put_to_a_name_that_the_base_knows(db: DB) -> None:

@@ -247,6 +247,17 @@ async def test_a_mode_that_a_user_set_since_is_carried_over(desk: Desk) -> None:
     assert [desk.disks[S].find(path).mode for path in (b"f", b"d")] == [0o700, 0o700]
 
 
+async def test_a_directory_that_a_user_closed_and_used_since_stays_closed(desk: Desk) -> None:
+    desk.users[S].mkdir(b"d")
+    await desk.run(dies_after_batch=True)
+    desk.users[D].chmod(b"d", 0o700)
+    desk.users[D].write(b"d/secret", b"mine")
+    made = desk.disks[D].find(b"d")
+    made.ctime_ns = made.mtime_ns
+    await desk.run()
+    assert [desk.disks[side].find(b"d").mode for side in BOTH] == [0o700, 0o700]
+
+
 async def test_a_directory_that_was_only_half_made_gets_its_mode(desk: Desk) -> None:
     desk.users[S].mkdir(b"d")
     await desk.run(dies_after_batch=True)
