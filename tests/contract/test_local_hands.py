@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -36,6 +37,35 @@ async def apply(kit: Kit, work: Sequence[Step], progress: list[int] | None = Non
 
 def children(kit: Kit) -> list[int]:
     return [child.pid for child in kit.target.hands.children]
+
+
+async def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Kit, int]:
+    """A tree with one process, which has put some files and is stopped now."""
+    monkeypatch.setattr(hands, "CHILDREN", 1)
+    kit = await Kit(tmp_path).open()
+    await apply(kit, await steps(kit))
+    (pid,) = children(kit)
+    os.kill(pid, signal.SIGSTOP)
+    return kit, pid
+
+
+@asynccontextmanager
+async def giving(
+    kit: Kit, work: Sequence[Step], answers: list[Sequence[Result]], stop: Callable[[], bool] = lambda: False
+) -> AsyncIterator[None]:
+    """Apply `work` in batches side by side; the body runs when the one process has got all that it takes."""
+
+    async def give(number: int) -> None:
+        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
+        answers.append(await kit.target.apply(Batch(f"b{number}", tuple(some), stop)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(work) // hands.LEAST_STEPS):
+            tasks.start_soon(give, number)
+        with anyio.fail_after(30):
+            while kit.target.hands.children[0].jobs < hands.JOBS_AT_ONCE:
+                await anyio.sleep(0.01)
+        yield
 
 
 async def test_a_process_puts_the_files_and_answers_like_a_thread(tmp_path: Path) -> None:
@@ -96,50 +126,28 @@ async def test_nothing_is_prepared_where_nothing_can_be_put(tmp_path: Path) -> N
 async def test_a_batch_that_waits_for_a_process_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "CHILDREN", 1)
-    kit = await Kit(tmp_path).open()
-    await apply(kit, await steps(kit))
-    (pid,) = children(kit)
-    os.kill(pid, signal.SIGSTOP)
+    kit, pid = await frozen(tmp_path, monkeypatch)
     count = hands.JOBS_AT_ONCE + 3
     work = [await kit.put(b"g%02d" % index, b"later") for index in range(count * hands.LEAST_STEPS)]
-    answers: list[int] = []
+    answers: list[Sequence[Result]] = []
     is_stopped = False
-
-    async def give(number: int) -> None:
-        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
-        answers.append(len(await kit.target.apply(Batch(f"b{number}", tuple(some), lambda: is_stopped))))
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(count):
-            tasks.start_soon(give, number)
-        await anyio.sleep(0.1)
+    async with giving(kit, work, answers, lambda: is_stopped):
         is_stopped = True
         os.kill(pid, signal.SIGCONT)
-    assert sorted(answers) == [0] * 3 + [hands.LEAST_STEPS] * hands.JOBS_AT_ONCE
+    assert sorted(map(len, answers)) == [0] * 3 + [hands.LEAST_STEPS] * hands.JOBS_AT_ONCE
     await kit.target.close()
 
 
 async def test_all_batches_of_a_dead_process_are_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "CHILDREN", 1)
-    kit = await Kit(tmp_path).open()
-    await apply(kit, await steps(kit))
-    (pid,) = children(kit)
-    os.kill(pid, signal.SIGSTOP)
-    work = [await kit.put(b"g%02d" % index, b"later") for index in range(3 * hands.LEAST_STEPS)]
-    lost: list[Result] = []
-
-    async def give(number: int) -> None:
-        some = work[number * hands.LEAST_STEPS : (number + 1) * hands.LEAST_STEPS]
-        lost.extend(await kit.target.apply(Batch(f"b{number}", tuple(some), lambda: False)))
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(3):
-            tasks.start_soon(give, number)
-        await anyio.sleep(0.1)
+    kit, pid = await frozen(tmp_path, monkeypatch)
+    count = hands.JOBS_AT_ONCE
+    work = [await kit.put(b"g%02d" % index, b"later") for index in range(count * hands.LEAST_STEPS)]
+    answers: list[Sequence[Result]] = []
+    async with giving(kit, work, answers):
         os.kill(pid, signal.SIGKILL)
+    lost = [result for answer in answers for result in answer]
     assert [type(result) for result in lost] == [Stale] * len(work)
     assert all(isinstance(result, Stale) and result.is_in_doubt for result in lost)
     assert all(isinstance(result, Done) for result in await apply(kit, work))

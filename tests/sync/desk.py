@@ -9,7 +9,7 @@ from typing import Self
 from syncd.core.action import TrashRef
 from syncd.core.conflict import ConflictRecord
 from syncd.core.entry import Kind, Side
-from syncd.index import conflicts
+from syncd.index import conflicts, history
 from syncd.index.database import Database
 from syncd.index.driver import InlineDriver
 from syncd.sync.cycle import Cycle, Report
@@ -66,6 +66,13 @@ class Desk:
         await self.cycle.open()
         await self.cycle.observe_all()
         return await self.cycle.synchronise(lambda: False)
+
+    async def unfinish(self) -> None:
+        """As after a power cut: the results of the first batch are stored, its mark is still there."""
+        action = (await self.database.read(history.since, 0))[0]
+        assert action.trash is not None
+        self.disks[D].in_flight.add(action.trash.batch.encode())
+        self.restart()
 
     async def look(self, path: bytes, side: Side = S) -> None:
         """A cycle after a change that was told: nothing is scanned."""

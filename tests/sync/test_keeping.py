@@ -98,10 +98,7 @@ async def test_cra_07_what_was_displaced_before_a_kill_expires_in_another_life(i
     async with Desk.open(trash_keep_s=5 * 86400) as desk:
         await filled(desk)
         await desk.sync()
-        action = (await desk.database.read(history.since, 0))[0]
-        assert action.trash is not None
-        desk.disks[D].in_flight.add(action.trash.batch.encode())
-        desk.restart()
+        await desk.unfinish()
         await desk.sync()
         assert await desk.records() == []
         for _ in range(5):

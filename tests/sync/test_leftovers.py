@@ -8,7 +8,6 @@ from syncd.core.conflict import SETTLED
 from syncd.core.entry import Entry, Kind
 from syncd.core.reason import Reason
 from syncd.core.rules import Policy
-from syncd.index import history
 from tests.sync.desk import D, Desk, S
 from tests.sync.lab import OLD_NS
 
@@ -58,10 +57,7 @@ async def test_what_was_stored_as_done_is_no_conflict_though_the_batch_seems_unf
     """A power cut may undo that the mark of a batch was taken away, after its results were stored."""
     await shared(desk)
     await desk.sync()
-    action = (await desk.database.read(history.since, 0))[0]
-    assert action.trash is not None
-    desk.disks[D].in_flight.add(action.trash.batch.encode())
-    desk.restart()
+    await desk.unfinish()
     await desk.sync()
     assert await desk.records() == []
 
