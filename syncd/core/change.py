@@ -1,12 +1,14 @@
 """How one side differs from the base, and how permission bits of two sides merge.
 
-Content and mode bits are judged apart; an mtime alone is never a change. Pure; may import only entries and
-states.
+Content and mode bits are judged apart; an mtime alone is never a change. Pure; may import only entries,
+states and rules.
 """
 
 import enum
 
 from syncd.core.entry import Entry, Kind, Same, Side, same_content, same_mode
+from syncd.core.reason import Reason
+from syncd.core.rules import Crash, Rules
 from syncd.core.state import PathState
 
 EXECUTABLE = 0o111
@@ -52,15 +54,19 @@ def content_against_base(entry: Entry, base: Entry) -> Same:
     return Same.EQUAL if entry.mtime_ns == base.mtime_ns else Same.DIFFERENT
 
 
-def is_truncated(state: PathState, side: Side) -> bool:
-    """Did a file shrink without a new time stamp? So do files whose content a crash did not let reach the
-    disk; whoever truncates a file sets its mtime. Another file that came to the name did not shrink."""
+def suspicion(state: PathState, side: Side, rules: Rules) -> Reason | None:
+    """Did the content change in place without a new time stamp? So do files whose content a crash did not let
+    reach the disk; whoever writes to a file sets its mtime. A process that is killed leaves no more than a
+    file cut short, a power cut other bytes, too. Another file that came to the name did not change."""
     entry, base = state.at(side), state.base
     if entry is None or base is None or entry.kind is not Kind.FILE or base.kind is not Kind.FILE:
-        return False
-    if state.is_other(side) or state.base_node(side) not in (0, state.node(side)):
-        return False
-    return entry.size < base.size and entry.mtime_ns == base.mtime_ns
+        return None
+    if not state.is_unstamped(side) or state.base_node(side) not in (0, state.node(side)):
+        return None
+    if entry.size < base.size:
+        return Reason.SUSPECT_TRUNCATED
+    is_other = content_against_base(entry, base) is Same.DIFFERENT
+    return Reason.SUSPECT_TORN if is_other and rules.crash is Crash.POWER_CUT else None
 
 
 def looks_equal_unread(a: Entry, b: Entry) -> bool:

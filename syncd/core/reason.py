@@ -91,6 +91,11 @@ class Reason(enum.StrEnum):
         ("the file shrank without a new time stamp since an unclean stop; it is not put at the other side"),
         "restore or touch the file",
     )
+    SUSPECT_TORN = (
+        "suspect-torn",
+        ("the content changed without a new time stamp at a power cut; it is not put at the other side"),
+        "restore or touch the file",
+    )
     # Holds and waits of a pair.
     ROOT_MISSING = (
         "root-missing",

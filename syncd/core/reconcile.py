@@ -13,11 +13,11 @@ import msgspec
 from syncd.core.change import (
     Change,
     change_of,
-    is_truncated,
     looks_equal_unread,
     masked_into,
     merge_modes,
     new_mode,
+    suspicion,
     unread_sides,
     with_mode,
 )
@@ -82,16 +82,12 @@ def reconcile(state: PathState, rules: Rules) -> Outcome:
             return Outcome(state, _NOTHING)
         return (
             _untouchable(state)
-            or (rules.is_after_crash and _suspect(state, rules))
+            or (rules.crash and _suspect(state, rules))
             or _present_on_both(state, source, destination, rules)
         )
     if source is None and destination is None and not (state.source_unknown or state.destination_unknown):
         return _gone(state)
-    return (
-        _untouchable(state)
-        or (rules.is_after_crash and _suspect(state, rules))
-        or _present_on_one(state, rules)
-    )
+    return _untouchable(state) or (rules.crash and _suspect(state, rules)) or _present_on_one(state, rules)
 
 
 def leave(state: PathState, reason: Reason, *, is_report: bool = False) -> Outcome:
@@ -152,22 +148,27 @@ def _untouchable(state: PathState) -> Outcome | None:
 
 
 def _suspect(state: PathState, rules: Rules) -> Outcome | None:
-    """A file that a crash may have cut short is put nowhere. Two-way, an unchanged other side puts its
-    version back; where the mode puts the other side's version here anyway, the table holds."""
-    suspects = [side for side in Side if is_truncated(state, side)]
+    """A file that a crash may have cut short or torn is put nowhere. Two-way, an unchanged other side puts
+    its version back; where the mode puts the other side's version here anyway, the table holds."""
+    suspects = [(side, reason) for side in Side if (reason := suspicion(state, side, rules))]
     if not suspects:
         return None
-    side = suspects[0]
+    side, reason = suspects[0]
+    if len(suspects) > 1:
+        return leave(state, reason)
+    here, there = state.at(side), state.at(side.other)
     reads_both = rules.mode.authority is None or rules.pulls_destination_changes
-    if len(suspects) == 1 and not reads_both and rules.mode.authority is side.other:
+    if not reads_both and rules.mode.authority is side.other:
         return None
-    if len(suspects) == 1 and reads_both:
+    if here is not None and there is not None and same_content(here, there) is Same.EQUAL:
+        return None
+    if reads_both:
         change = change_of(state, side.other, rules.mode_mask)
         if change is Change.MAYBE:
             return compare(state, (side.other,))
         if change in (Change.NONE, Change.MODE):
-            return place(state, side, rules, Reason.SUSPECT_TRUNCATED)
-    return leave(state, Reason.SUSPECT_TRUNCATED)
+            return place(state, side, rules, reason)
+    return leave(state, reason)
 
 
 # Present on one side.

@@ -43,6 +43,15 @@ class Initial(_Choice):
     DESTINATION_WINS = "destination-wins"
 
 
+class Crash(enum.IntEnum):
+    """How badly the last stop went. A killed process loses no writes, a power cut those of the last half
+    minute or so."""
+
+    NONE = 0
+    UNCLEAN = 1
+    POWER_CUT = 2
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What holds for every path of one cycle.
 
@@ -50,8 +59,8 @@ class Rules(msgspec.Struct, frozen=True):
     sync reads files of equal size even where the time stamps agree. `pulls_destination_changes`: the
     other reading of `source-backup`. `mode_mask`: permission bits that both trees can hold. `now_ns` is
     wall-clock time (Unix epoch), used for the future-stamp rule only; `host` names conflict copies.
-    `choices` are what a person chose for single conflicts, by path. `is_after_crash`: since an unclean stop a
-    file that shrank without a new time stamp is suspect.
+    `choices` are what a person chose for single conflicts, by path. `crash`: since an unclean stop a
+    file that shrank without a new time stamp is suspect; since a power cut any other content without one.
     """
 
     mode: Mode
@@ -64,7 +73,7 @@ class Rules(msgspec.Struct, frozen=True):
     now_ns: int = 0
     host: str = "localhost"
     choices: Mapping[bytes, Policy] = {}
-    is_after_crash: bool = False
+    crash: Crash = Crash.NONE
 
     def policy_at(self, path: bytes) -> Policy:
         """The policy for a conflict at `path`."""

@@ -14,8 +14,8 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
     None is absent. `*_unknown` says that the side could not be listed here: its absence proves nothing.
     Node ids are the index's; 0 is none. `base_source_node` is the node that the base row was made from:
     the same node under another path is a move. `*_only_ignored` marks a directory that holds nothing but
-    ignored content (at any depth). `unverified` marks a base judged equal unread. `*_is_other`: the file came
-    to the name by a rename when its size last changed.
+    ignored content (at any depth). `unverified` marks a base judged equal unread. `*_is_unstamped`: its
+    content last changed in place, and without a new time stamp.
     """
 
     path: bytes
@@ -31,8 +31,8 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
     source_only_ignored: bool = False
     destination_only_ignored: bool = False
     unverified: bool = False
-    source_is_other: bool = False
-    destination_is_other: bool = False
+    source_is_unstamped: bool = False
+    destination_is_unstamped: bool = False
 
     def at(self, side: Side) -> Entry | None:
         return self.source if side is _SOURCE else self.destination
@@ -46,8 +46,8 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
     def base_node(self, side: Side) -> int:
         return self.base_source_node if side is _SOURCE else self.base_destination_node
 
-    def is_other(self, side: Side) -> bool:
-        return self.source_is_other if side is _SOURCE else self.destination_is_other
+    def is_unstamped(self, side: Side) -> bool:
+        return self.source_is_unstamped if side is _SOURCE else self.destination_is_unstamped
 
     def holds_only_ignored(self, side: Side) -> bool:
         return self.source_only_ignored if side is _SOURCE else self.destination_only_ignored

@@ -37,7 +37,7 @@ class Answers(Findings):
             child = msgspec.structs.replace(question.new, hint=answer.hint)
             entry = msgspec.structs.replace(entry_of_child(child), digest=answer.digest)
             if entry != node.entry:
-                self._set(db, node.node_id, entry)
+                self._set_content(db, node, entry, question.old, answer.hint)
             self._store_child(db, question, child)
 
     def answer_links(

@@ -6,7 +6,7 @@ The ground that `answers` and `merge` stand on: nothing here reads a listing or 
 import sqlite3
 from collections.abc import Callable
 
-from syncd.core.entry import Entry, Kind, Side
+from syncd.core.entry import Entry, Kind, Side, StatHint
 from syncd.core.listing import Child, smudge, unpack
 from syncd.core.path import CONTROL_NAME, MAX_PATH, is_reserved, join
 from syncd.core.reason import Reason
@@ -68,6 +68,20 @@ class Findings:
     def _set(self, db: sqlite3.Connection, node_id: int, entry: Entry) -> None:
         nodes.set_entry(db, node_id, entry)
         self.changed += 1
+
+    def _set_content(
+        self, db: sqlite3.Connection, node: Node, entry: Entry, old: Child | None, hint: StatHint
+    ) -> None:
+        """A file whose content or stamp is another now. Content that changed in place under the same stamp is
+        marked: a user rarely does that, and a file system that lost writes in a crash does."""
+        self._set(db, node.node_id, entry)
+        before = node.entry
+        is_changed = before.size != entry.size or (before.digest or entry.digest) != entry.digest
+        if not is_changed and before.mtime_ns == entry.mtime_ns:
+            return
+        is_same = old is not None and old.kind is Kind.FILE and 0 != old.hint.inode == hint.inode
+        is_unstamped = is_changed and is_same and before.mtime_ns == entry.mtime_ns
+        nodes.mark_unstamped(db, node.node_id, is_unstamped=is_unstamped)
 
     def _note_racy(self, overrides: dict[bytes, Child | None], asked: Question, child: Child) -> None:
         """A change in the same tick as the observation would not show: have it read again (racy-git rule).

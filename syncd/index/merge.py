@@ -261,13 +261,12 @@ class Merge(Answers):
             self.has_missed = True
             displaced.replace(db, self.side, node, old, new)
         if new.hint.size != entry.size:
-            self._set(db, node.node_id, entry_of_child(new))
-            nodes.mark_other(db, node.node_id, is_other=is_other and old is not None and bool(old.hint.inode))
+            self._set_content(db, node, entry_of_child(new), old, new.hint)
             self._note_racy(here.overrides, asked, new)
         elif (old is not None and old.hint == new.hint) or not new.hint.size:
             updated = msgspec.structs.replace(entry, mode=new.mode, mtime_ns=new.hint.mtime_ns)
             if updated != entry:
-                self._set(db, node.node_id, updated)
+                self._set_content(db, node, updated, old, new.hint)
             self._note_racy(here.overrides, asked, new)
         else:
             wanted.digests.append(asked)

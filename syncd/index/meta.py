@@ -7,6 +7,7 @@ import msgspec
 
 from syncd.core.entry import Side
 from syncd.core.identity import RootIdentity
+from syncd.core.rules import Crash
 
 
 def get(db: sqlite3.Connection, key: str) -> bytes | None:
@@ -81,13 +82,13 @@ def set_state_lost(db: sqlite3.Connection, lost: bool) -> None:
     put_int(db, "state_lost", int(lost))
 
 
-def is_after_crash(db: sqlite3.Connection) -> bool:
-    """Was there an unclean stop, and is what it may have cut short not dealt with yet?"""
-    return get_int(db, "after_crash") == 1
+def crash(db: sqlite3.Connection) -> Crash:
+    """The crash whose traces are not dealt with yet."""
+    return Crash(get_int(db, "after_crash"))
 
 
-def set_after_crash(db: sqlite3.Connection, is_so: bool) -> None:
-    put_int(db, "after_crash", int(is_so))
+def set_crash(db: sqlite3.Connection, crash: Crash) -> None:
+    put_int(db, "after_crash", crash)
 
 
 def root_identities(db: sqlite3.Connection) -> dict[Side, RootIdentity]:

@@ -23,8 +23,8 @@ from syncd.index.rows import (
     KIND_OF,
     LEARNT,
     LISTED,
-    OTHER,
     PARKED_PREFIX,
+    UNSTAMPED,
     Row,
     values_of,
 )
@@ -201,11 +201,11 @@ def insert_files(
     )
 
 
-def mark_other(db: sqlite3.Connection, node_id: int, *, is_other: bool) -> None:
-    """Did the file with the new size come to the name by a rename, or was it changed where it is?"""
+def mark_unstamped(db: sqlite3.Connection, node_id: int, *, is_unstamped: bool) -> None:
+    """Did the last change of content leave the time stamp as it was?"""
     db.execute(
-        f"UPDATE nodes SET flags = flags & ~{OTHER} | ? WHERE node_id = ? AND flags & {OTHER} IS NOT ?",  # noqa: S608
-        (OTHER * is_other, node_id, OTHER * is_other),
+        "UPDATE nodes SET flags = flags & ~:bit | :new WHERE node_id = :node AND flags & :bit IS NOT :new",
+        {"bit": UNSTAMPED, "new": UNSTAMPED * is_unstamped, "node": node_id},
     )
 
 

@@ -39,7 +39,9 @@ NOTES = frozenset(
 MANUAL = frozenset(
     {Reason.CONFLICT_MANUAL, Reason.CONFLICT_MODIFIED, Reason.CONFLICT_ADDED, Reason.CONFLICT_MOVED}
 )
-_IN_PASSING = frozenset({Reason.CHANGING, Reason.BLOCKED, Reason.PENDING, Reason.SUSPECT_TRUNCATED})
+SUSPECT = frozenset({Reason.SUSPECT_TRUNCATED, Reason.SUSPECT_TORN})
+"""What a crash may have left of a file."""
+_IN_PASSING = frozenset({Reason.CHANGING, Reason.BLOCKED, Reason.PENDING}) | SUSPECT
 """Nothing has failed: it is not the time yet."""
 OF_THE_SIDE = frozenset({Reason.DISK_FULL, Reason.READ_ONLY})
 """Not the path's fault, however often it is tried."""

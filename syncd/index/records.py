@@ -123,6 +123,25 @@ def children_named(db: sqlite3.Connection, node_id: int, names: Collection[bytes
     return found
 
 
+def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int) -> None:
+    """Have files read again that changed within this time before the last change in the tree."""
+    rows = db.execute("SELECT r.* FROM records r JOIN nodes n USING (node_id) WHERE n.tree = ?", (int(side),))
+    latest = {node_id: _latest_change(folded(db, node_id, record)) for node_id, _, record in rows}
+    limit = max(latest.values(), default=0) - within_ns
+    for node_id in [one for one, changed_ns in latest.items() if changed_ns and changed_ns >= limit]:
+        children = listing.unpack(get(db, node_id) or EMPTY)
+        recent = [one for one in children if one.kind is Kind.FILE and one.hint.ctime_ns >= limit]
+        update_children(db, node_id, {one.name: listing.smudge(one) for one in recent})
+
+
+def _latest_change(record: bytes) -> int:
+    """The latest ctime of a file in it; 0 for none, or where it is no record (a scan replaces it)."""
+    try:
+        return max((row[4] for _, row in listing.rows(record) if listing.is_file(row[0])), default=0)
+    except ValueError:
+        return 0
+
+
 def hints(db: sqlite3.Connection, wanted: Iterable[tuple[Side, bytes]]) -> dict[tuple[Side, bytes], StatHint]:
     """Stat hints of many paths; each directory's record is read once."""
     by_directory: dict[tuple[Side, bytes], set[bytes]] = {}

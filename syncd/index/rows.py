@@ -22,7 +22,8 @@ FIRST_NAME = b"\x00\xff"
 LISTED = 1
 HAS_IGNORED = 2
 LEARNT = 4
-OTHER = 8
+UNSTAMPED = 8
+"""The content changed in place, and neither inode nor time stamp did: see `Findings`."""
 
 Row = tuple[Any, ...]
 

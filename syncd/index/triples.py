@@ -22,7 +22,7 @@ from syncd.index.rows import (
     FIRST_NAME,
     HAS_IGNORED,
     LISTED,
-    OTHER,
+    UNSTAMPED,
     Row,
     entry_of,
 )
@@ -175,7 +175,7 @@ class _Reader:
                 source_unknown=place[3],
                 destination_unknown=place[4],
                 source_node=source[1],
-                source_is_other=bool(source[2] & OTHER),
+                source_is_unstamped=bool(source[2] & UNSTAMPED),
             )
         at_destination = None if destination is None else entry_of(destination, 3)
         at_base = None if base is None else entry_of(base, 7)
@@ -193,8 +193,8 @@ class _Reader:
             source_only_ignored=self._is_only_ignored(source, at_destination),
             destination_only_ignored=self._is_only_ignored(destination, at_source),
             unverified=base is not None and bool(base[6]),
-            source_is_other=source is not None and bool(source[2] & OTHER),
-            destination_is_other=destination is not None and bool(destination[2] & OTHER),
+            source_is_unstamped=source is not None and bool(source[2] & UNSTAMPED),
+            destination_is_unstamped=destination is not None and bool(destination[2] & UNSTAMPED),
         )
 
     def _is_only_ignored(self, row: Row | None, other: Entry | None) -> bool:

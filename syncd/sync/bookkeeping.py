@@ -17,7 +17,7 @@ from syncd.core.move import upgrade
 from syncd.core.plan import Destructive, Plan, make, plan_round
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome
-from syncd.core.rules import Rules
+from syncd.core.rules import Crash, Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results, triples
 from syncd.index.dirty import DirtyPath, merge
 from syncd.sync.observe import Observation
@@ -26,7 +26,7 @@ from syncd.sync.settings import BOTH, Extent
 READER = "cycle"
 """The name under which the cycle acknowledges the feed."""
 
-TOLD = (Reason.SPECIAL_FILE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY, Reason.SUSPECT_TRUNCATED)
+TOLD = frozenset({Reason.SPECIAL_FILE, Reason.KEPT_FOR_IGNORED, Reason.NOT_EMPTY}) | pending.SUSPECT
 """Why a path is left alone, where that is worth a note or an issue."""
 
 MAX_VERDICTS = 10_000
@@ -290,12 +290,12 @@ def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], b
     meta.set_rules(db, stamp)
 
 
-def review_crash(db: sqlite3.Connection) -> bool:
-    """Everything was looked at since the unclean stop. True while files that it may have cut short wait for a
-    person: only then is it remembered."""
-    is_open = pending.has(db, Reason.SUSPECT_TRUNCATED)
-    meta.set_after_crash(db, is_open)
-    return is_open
+def review_crash(db: sqlite3.Connection) -> Crash:
+    """Everything was looked at since the unclean stop. True while files that it may have cut short or torn
+    wait for a person: only then is it remembered."""
+    if not any(pending.has(db, reason) for reason in pending.SUSPECT):
+        meta.set_crash(db, Crash.NONE)
+    return meta.crash(db)
 
 
 def acknowledge(db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int) -> None:

@@ -455,8 +455,8 @@ class Cycle:
         await self._gate.conclude(report.hold)
         if report.is_stopped or self._again or self._walks or self._reconciles_all:
             return
-        if self._opened.is_after_crash:
-            self._opened.is_after_crash = await self.database.write(bookkeeping.review_crash)
+        if self._opened.crash:
+            self._opened.crash = await self.database.write(bookkeeping.review_crash)
         first_done = self._opened.is_first_sync and report.hold is None
         if await self.database.read(feed.acked, bookkeeping.READER) == self._position and not first_done:
             return

@@ -8,11 +8,14 @@ import msgspec
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
-from syncd.core.rules import Initial, Policy, Rules
-from syncd.index import meta
+from syncd.core.rules import Crash, Initial, Policy, Rules
+from syncd.index import meta, records
 from syncd.index.database import Database
 from syncd.sync.settings import BOTH, PairSettings
 from syncd.tree.port import RootIdentity, Tree
+
+LOST_AT_MOST_NS = 300 * 10**9
+"""Kernels write back what is half a minute old, slow devices later."""
 
 
 class Opened(msgspec.Struct):
@@ -21,7 +24,7 @@ class Opened(msgspec.Struct):
     is_first_sync: bool = True
     is_state_lost: bool = False
     rules_changed: bool = False
-    is_after_crash: bool = False
+    crash: Crash = Crash.NONE
 
 
 async def open_pair(
@@ -45,26 +48,42 @@ async def open_pair(
     is_first = not await database.read(meta.is_first_sync_done)
     roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
     in_force = await database.read(meta.rules)
-    after_crash = not database.was_clean or await database.read(meta.is_after_crash)
+    crash = max(await database.read(meta.crash), crash_of(database, stored, identities))
     is_lost = is_first and (had_marker if not stored else await database.read(meta.is_state_lost))
-    await database.write(remember, identities, is_lost, after_crash)
+    await database.write(remember, identities, is_lost, crash)
     return Opened(
         is_first_sync=is_first,
         is_state_lost=is_lost,
-        is_after_crash=after_crash,
+        crash=crash,
         rules_changed=not is_first
         and (roots_changed or not (in_force or "").startswith(rules_prefix(settings))),
     )
 
 
 def remember(
-    db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool, after_crash: bool
+    db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool, crash: Crash
 ) -> None:
     """Which roots these are, whether the base of an earlier life is missing, and whether that life ended
-    badly: restarts do not forget it."""
+    badly: restarts do not forget it. After a power cut whatever was written shortly before is read again."""
     meta.set_root_identities(db, identities)
     meta.set_state_lost(db, is_lost)
-    meta.set_after_crash(db, after_crash)
+    meta.set_crash(db, crash)
+    if crash is Crash.POWER_CUT:
+        for side in identities:
+            records.doubt_recent(db, side, LOST_AT_MOST_NS)
+
+
+def crash_of(
+    database: Database, stored: Mapping[Side, RootIdentity], now: Mapping[Side, RootIdentity]
+) -> Crash:
+    """What the last run ended by, as far as can be known: a power cut when a medium was attached anew."""
+    if database.was_clean:
+        return Crash.NONE
+    for side, known in stored.items():
+        attachments = {known.attachment, now[side].attachment}
+        if "" not in attachments and len(attachments) > 1:
+            return Crash.POWER_CUT
+    return Crash.UNCLEAN
 
 
 def moved(known: RootIdentity | None, now: RootIdentity) -> bool:
@@ -106,5 +125,5 @@ def rules_now(
         now_ns=now_ns,
         host=settings.host,
         choices=chosen,
-        is_after_crash=opened.is_after_crash,
+        crash=opened.crash,
     )

@@ -1,7 +1,12 @@
 """CRA-03 with real trees: what an unclean stop may have cut short is not put over a good version."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import msgspec
+import pytest
 
 from syncd.core.reason import Reason
 from syncd.index import pending
@@ -13,6 +18,26 @@ from tests.daemon.desk import OLD_NS, Desk, contents
 def crash(desk: Desk) -> None:
     """As after a kill or a power cut: the state is whole, and not sealed."""
     seal_name(desk.database).unlink()
+
+
+def cut_power(desk: Desk) -> None:
+    """As after a power cut: in the boot that the state tells of, the disks were attached another time."""
+    crash(desk)
+    with closing(sqlite3.connect(desk.database)) as db, db:
+        for key, value in db.execute("SELECT key, value FROM meta WHERE key LIKE 'root.%'").fetchall():
+            root = msgspec.json.decode(value)
+            assert root["attachment"]
+            root["attachment"] = "an earlier one"
+            db.execute("UPDATE meta SET value = ? WHERE key = ?", (msgspec.json.encode(root), key))
+
+
+def tear(path: Path, data: bytes) -> None:
+    """Bytes that did not reach the disk, under the size and the time stamp that did."""
+    before = path.stat()
+    assert before.st_size == len(data)
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def cut(path: Path, size: int = 0) -> None:
@@ -70,3 +95,39 @@ async def test_what_has_no_good_version_waits_until_it_is_touched(tmp_path: Path
     cut(desk.source / "g", 3)
     await desk.sync()
     assert contents(desk.destination)["g"] == b"987"
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+async def test_a_file_torn_by_a_power_cut_gets_its_good_version_back(tmp_path: Path, side: str) -> None:
+    desk = await begun(tmp_path)
+    cut_power(desk)
+    tear(getattr(desk, side) / "f", bytes(10))
+    await desk.sync()
+    assert contents(desk.source) == contents(desk.destination) == {"f": b"0123456789", "g": b"9876543210"}
+    assert [path.read_bytes() for path in getattr(desk, side).glob(".syncd/trash/*/r*")] == [bytes(10)]
+    tear(desk.source / "f", b"a deed now")
+    await desk.sync()
+    assert contents(desk.destination)["f"] == b"a deed now", "the power cut is dealt with"
+
+
+async def test_the_same_after_a_kill_is_a_users_deed(tmp_path: Path) -> None:
+    desk = await begun(tmp_path)
+    crash(desk)
+    tear(desk.source / "f", b"in a tick!")
+    await desk.sync()
+    assert contents(desk.destination)["f"] == b"in a tick!"
+
+
+async def test_a_power_cut_is_not_forgotten_by_a_kill_before_it_is_dealt_with(tmp_path: Path) -> None:
+    desk = await begun(tmp_path)
+    cut_power(desk)
+    tear(desk.source / "f", bytes(10))
+    desk.write(desk.destination / "f", b"edited meanwhile", OLD_NS + 10**10)
+    for _ in range(2):
+        await desk.sync()
+        assert await reasons(desk) == {b"f": Reason.SUSPECT_TORN}
+        crash(desk)
+    desk.write(desk.source / "f", b"restored by hand", OLD_NS + 10**11)
+    await desk.sync()
+    assert contents(desk.source) == contents(desk.destination)
+    assert contents(desk.source)["f"] == b"restored by hand"

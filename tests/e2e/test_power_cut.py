@@ -204,13 +204,6 @@ def lost_before_start(territory: Territory, done: list[Done], slots: list[str]) 
     return broken
 
 
-def is_hidden(territory: Territory, path: bytes) -> bool:
-    """Did the file system lose unsynced bytes of a user's own file without a trace in size and stamps? Then
-    the other side keeps the whole version, and only reading all files could tell."""
-    one, other = (os.lstat(os.path.join(top, path)) for top in territory.tops)
-    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
-
-
 def torn_at_rest(
     territory: Territory, done: list[Done], wanted: dict[bytes, Item], before: set[bytes]
 ) -> list[str]:
@@ -218,19 +211,7 @@ def torn_at_rest(
     as done and that nobody touched since, and nothing that the cut left may vanish."""
     name = territory.pair.name
     trees = [picture(top) for top in territory.tops]
-    hidden = {
-        path
-        for path in {*trees[0], *trees[1]}
-        if all(path in tree and tree[path].kind == "file" for tree in trees)
-        and trees[0][path].data != trees[1][path].data
-        and is_hidden(territory, path)
-    }
-    seen = [{path: item for path, item in tree.items() if path not in hidden} for tree in trees]
-    broken = [f"{name}: sides differ: {line}" for line in difference(*seen)]
-    for path in hidden:
-        whole = trees[territory.tops.index(other_side(territory, path))][path]
-        if whole.data not in territory.ledger.written:
-            broken.append(f"{name}: torn on both sides: {path!r} {brief(whole)}")
+    broken = [f"{name}: sides differ: {line}" for line in difference(*trees)]
     for row in done:
         item = wanted.get(row.path) if b"/" in row.path else None
         if item is None or not item.data or item.kind != "file" or blake3(item.data).digest() != row.digest:

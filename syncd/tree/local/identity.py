@@ -130,7 +130,27 @@ def read_identity(root: int) -> RootIdentity:
         inode=found.st_ino,
         filesystem_id=filesystem_id(root, mount_of(root)),
         marker=marker.pair if marker else None,
+        attachment=attachment(found.st_dev),
     )
+
+
+def attachment(device: int) -> str:
+    """Which boot, and which attachment of the block device, if the file system has one of its own.
+
+    A unit that hides `/proc/sys` passes the boot id on in `SYNCD_BOOT_ID`.
+    """
+    boot = _text("/proc/sys/kernel/random/boot_id") or os.environ.get("SYNCD_BOOT_ID", "")
+    block = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    sequence = _text(f"{block}/diskseq") or _text(f"{block}/../diskseq")
+    return f"{boot}:{sequence}" if boot else ""
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def check_known(now: RootIdentity, known: RootIdentity | None, *, is_written: bool) -> None:
