@@ -270,7 +270,7 @@ class Executor:
         to_come = max(0, self._progress.total - self._progress.done - len(steps))
         batch = Batch(batch_id=batch_id, steps=steps, stop=stop, progress=self._copied, to_come=to_come)
         with anyio.CancelScope(shield=True):
-            await self._database.note(intents.note, batch_id, steps)
+            await self._database.write(intents.note, batch_id, steps)
             outcome = await self._trees[side].apply(batch)
             outcome = await intents.resolve(self._trees[side], batch_id, steps, outcome)
             homeless = await self._database.write(self._store, batch_id, outcome)

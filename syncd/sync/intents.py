@@ -5,7 +5,8 @@ side before the next scan, both sides seem to have changed: a conflict that nobo
 that comes back. So the next opening looks at the targets of such a batch, and stores what is there as done.
 The same goes for steps in doubt: what was done when a sync failed, or when a helper died.
 
-The note itself needs no device: users cannot edit during a power cut. What is stored as done does.
+The note is on the device before the batch begins: a user may edit and sync a file between a step and its
+storing, and a power cut must not leave the step without its note.
 """
 
 import contextlib

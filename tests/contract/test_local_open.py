@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,34 @@ async def test_source_and_destination_may_be_one_kind_only(tmp_path: Path) -> No
     assert (tree.side, tree.recovered) == (S, ())
     await tree.close()
     assert OLD_NS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_the_attachment_is_the_same_for_a_boot_and_another_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = (await opened(tmp_path)).attachment
+    assert now.startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
+    assert (await opened(tmp_path)).attachment == now
+    monkeypatch.setattr(identity, "_BOOT", str(tmp_path / "hidden"))
+    monkeypatch.setenv("SYNCD_BOOT_ID", "1-2a-b")
+    assert (await opened(tmp_path)).attachment.startswith("12ab:")
+    monkeypatch.delenv("SYNCD_BOOT_ID")
+    assert (await opened(tmp_path)).attachment == ""
+
+
+@pytest.mark.parametrize("is_partition", [False, True])
+def test_a_block_device_that_is_attached_anew_has_another_attachment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_partition: bool
+) -> None:
+    disk = tmp_path / "disk"
+    place = disk / "part" if is_partition else disk
+    place.mkdir(parents=True)
+    link = tmp_path / f"{os.major(1)}:{os.minor(1)}"
+    link.symlink_to(place)
+    monkeypatch.setattr(identity, "_BLOCK", str(tmp_path))
+    found = []
+    for number in (3, 3, 4):
+        (disk / "diskseq").write_text(f"{number}\n")
+        found.append(identity.attachment(1))
+    assert found[0] == found[1] != found[2]

@@ -185,6 +185,14 @@ def test_it_works_from_within_the_sandbox(machine: Machine) -> None:
     machine.expect((machine.root / "srv/one/b/second").exists, "the second file")
 
 
+def test_it_knows_the_boot_within_the_sandbox(machine: Machine) -> None:
+    """Else it would take a power cut for a kill."""
+    state = machine.root / "var/lib/syncd/pairs/one"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    pages = b"".join(file.read_bytes() for file in state.glob("state.db*"))
+    assert f'"attachment":"{boot}:'.encode() in pages
+
+
 def test_the_socket_is_the_service_managers(machine: Machine) -> None:
     assert machine.run("systemctl", "is-active", "syncd.socket") == "active"
     socket = machine.root / "run/syncd/syncd.sock"

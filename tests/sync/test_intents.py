@@ -63,7 +63,7 @@ class Desk:
             tree.apply = dying(tree.apply, self.database)  # type: ignore[assignment, method-assign]
         with pytest.raises((BaseExceptionGroup, Killed)):
             await cycle.synchronise(lambda: False)
-        self.database.note = type(self.database).note.__get__(self.database)  # type: ignore[method-assign]
+        self.database.write = type(self.database).write.__get__(self.database)  # type: ignore[method-assign]
 
     def tree(self, side: Side) -> dict[bytes, bytes]:
         return {path: node.data for path, node in self.disks[side].walk()}
@@ -76,7 +76,7 @@ def dying(apply: Apply, database: Database) -> Apply:
         async def nothing(*_: object, **__: object) -> None:
             """A dead process writes nothing."""
 
-        database.note = nothing  # type: ignore[assignment, method-assign]
+        database.write = nothing  # type: ignore[assignment, method-assign]
         raise Killed
 
     return act
@@ -105,6 +105,33 @@ async def test_a_new_file_that_was_put_and_deleted_again_stays_deleted(desk: Des
     desk.users[S].delete(b"f")
     await desk.run()
     assert desk.tree(S) == desk.tree(D) == {}
+
+
+async def test_a_batch_is_noted_for_good_before_it_begins(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut can leave its steps, and what a user then synced, without the note."""
+    durable: list[object] = []
+    began: list[str] = []
+    write, apply = desk.database.write, MemoryTree.apply
+
+    async def written(fn: Callable[..., object], *args: object) -> object:
+        result = await write(fn, *args)
+        if fn is intents.note:
+            durable.append(args[0])
+        return result
+
+    async def applied(tree: MemoryTree, batch: Batch) -> Sequence[Result]:
+        assert batch.batch_id in durable
+        began.append(batch.batch_id)
+        return await apply(tree, batch)
+
+    monkeypatch.setattr(desk.database, "write", written)
+    monkeypatch.setattr(MemoryTree, "apply", applied)
+    desk.users[S].write(b"f", b"one")
+    await desk.run()
+    assert began
+    assert desk.tree(D) == {b"f": b"one"}
 
 
 async def test_nothing_is_remembered_of_a_batch_that_was_stored(desk: Desk) -> None:

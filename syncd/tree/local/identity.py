@@ -22,6 +22,8 @@ from syncd.tree.port import RootIdentity
 _MARKER = b"marker"
 _MARKER_DRAFT = b"marker.new"
 _MARKER_LIMIT = 4096
+_BOOT = "/proc/sys/kernel/random/boot_id"
+_BLOCK = "/sys/dev/block"
 _VERSION = 1
 
 _MAGIC = {
@@ -139,8 +141,8 @@ def attachment(device: int) -> str:
 
     A unit that hides `/proc/sys` passes the boot id on in `SYNCD_BOOT_ID`.
     """
-    boot = _text("/proc/sys/kernel/random/boot_id") or os.environ.get("SYNCD_BOOT_ID", "")
-    block = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    boot = (_text(_BOOT) or os.environ.get("SYNCD_BOOT_ID", "")).replace("-", "")
+    block = f"{_BLOCK}/{os.major(device)}:{os.minor(device)}"
     sequence = _text(f"{block}/diskseq") or _text(f"{block}/../diskseq")
     return f"{boot}:{sequence}" if boot else ""
 
