@@ -1,15 +1,13 @@
 """How one side differs from the base, and how permission bits of two sides merge.
 
-Content and mode bits are judged apart; an mtime alone is never a change. Pure; may import only entries,
-states and rules.
+Content and mode bits are judged apart; an mtime alone is never a change. Pure; may import only entries and
+states.
 """
 
 import enum
 
 from syncd.core.entry import Entry, Kind, Same, Side, same_content, same_mode
-from syncd.core.reason import Reason
-from syncd.core.rules import Crash, Rules
-from syncd.core.state import PathState
+from syncd.core.state import Damage, PathState
 
 EXECUTABLE = 0o111
 _NEW_FILE = 0o644
@@ -54,19 +52,18 @@ def content_against_base(entry: Entry, base: Entry) -> Same:
     return Same.EQUAL if entry.mtime_ns == base.mtime_ns else Same.DIFFERENT
 
 
-def suspicion(state: PathState, side: Side, rules: Rules) -> Reason | None:
-    """Did the content change in place without a new time stamp? So do files whose content a crash did not let
-    reach the disk; whoever writes to a file sets its mtime. A process that is killed leaves no more than a
-    file cut short, a power cut other bytes, too. Another file that came to the name did not change."""
+def damage_of(state: PathState, side: Side) -> Damage:
+    """What a crash did to the file, as far as it shows in the content. Another file that came to the name did
+    not suffer it."""
+    damage = state.damage(side)
+    if damage is Damage.NONE:
+        return damage
     entry, base = state.at(side), state.base
     if entry is None or base is None or entry.kind is not Kind.FILE or base.kind is not Kind.FILE:
-        return None
-    if not state.is_unstamped(side) or state.base_node(side) not in (0, state.node(side)):
-        return None
-    if entry.size < base.size:
-        return Reason.SUSPECT_TRUNCATED
-    is_other = content_against_base(entry, base) is Same.DIFFERENT
-    return Reason.SUSPECT_TORN if is_other and rules.crash is Crash.POWER_CUT else None
+        return Damage.NONE
+    if state.base_node(side) not in (0, state.node(side)):
+        return Damage.NONE
+    return Damage.NONE if content_against_base(entry, base) is Same.EQUAL else damage
 
 
 def looks_equal_unread(a: Entry, b: Entry) -> bool:

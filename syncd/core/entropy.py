@@ -22,7 +22,7 @@ def density(sample: bytes) -> float:
 
 
 def jumps(before: bytes, after: bytes) -> bool:
-    """Did content that was not dense become so?"""
-    if min(len(before), len(after)) < _LEAST:
+    """Did content that was not dense become so? Zeros are no content."""
+    if min(len(before), len(after)) < _LEAST or not before.strip(b"\0"):
         return False
     return density(before) < _PLAIN and density(after) > _DENSE

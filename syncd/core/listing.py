@@ -11,6 +11,7 @@ import stat
 import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import msgspec
 
@@ -24,6 +25,8 @@ _ROW = struct.Struct("<HQqqq")
 _WIDTH = _ROW.size
 _START = _COUNT.size
 _INT64_MAX = 2**63 - 1
+_DOUBTED = -(2**62)
+"""What the ctimes of doubted children are counted from, downwards: any real one is far less."""
 _PERMISSIONS = 0o777
 _KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.SPECIAL)
 _KIND_SHIFT = 9
@@ -166,8 +169,28 @@ def _replace_many(names: list[bytes], packed: bytes, changes: Mapping[bytes, Chi
 
 
 def smudge(child: Child) -> Child:
-    """A child whose hint equals no fresh lstat, so that the next observation reads it (racy-git rule)."""
-    return msgspec.structs.replace(child, hint=msgspec.structs.replace(child.hint, ctime_ns=0))
+    """A child whose hint equals no fresh lstat, so that the next observation reads it (racy-git rule). The
+    ctime stays known, as a negative number."""
+    return child if child.hint.ctime_ns <= 0 else _with_ctime(child, max(-child.hint.ctime_ns, _DOUBTED + 1))
+
+
+def doubt(child: Child) -> Child:
+    """The same for what a power cut may have taken back: what is found there is judged, too."""
+    return child if is_doubted(child) else _with_ctime(child, _DOUBTED - min(ctime_of(child), -_DOUBTED))
+
+
+def is_doubted(child: Child | None) -> TypeGuard[Child]:
+    return child is not None and child.hint.ctime_ns <= _DOUBTED
+
+
+def ctime_of(child: Child) -> int:
+    """The ctime that was seen, whatever the hint is marked with; 0: unknown."""
+    marked = child.hint.ctime_ns
+    return _DOUBTED - marked if marked <= _DOUBTED else abs(marked)
+
+
+def _with_ctime(child: Child, ctime_ns: int) -> Child:
+    return msgspec.structs.replace(child, hint=msgspec.structs.replace(child.hint, ctime_ns=ctime_ns))
 
 
 def _merge(

@@ -93,7 +93,7 @@ class Reason(enum.StrEnum):
     )
     SUSPECT_TORN = (
         "suspect-torn",
-        ("the content changed without a new time stamp at a power cut; it is not put at the other side"),
+        ("a power cut took back or tore what was last written to it; it is not put at the other side"),
         "restore or touch the file",
     )
     # Holds and waits of a pair.

@@ -13,11 +13,11 @@ import msgspec
 from syncd.core.change import (
     Change,
     change_of,
+    damage_of,
     looks_equal_unread,
     masked_into,
     merge_modes,
     new_mode,
-    suspicion,
     unread_sides,
     with_mode,
 )
@@ -25,7 +25,7 @@ from syncd.core.conflict import decide, first_sync_winner, kind_of
 from syncd.core.entry import Entry, Kind, Same, Side, same_content, same_mode
 from syncd.core.reason import Reason
 from syncd.core.rules import Rules
-from syncd.core.state import PathState
+from syncd.core.state import Damage, PathState
 
 
 class Verb(enum.StrEnum):
@@ -82,12 +82,12 @@ def reconcile(state: PathState, rules: Rules) -> Outcome:
             return Outcome(state, _NOTHING)
         return (
             _untouchable(state)
-            or (rules.crash and _suspect(state, rules))
+            or _suspect(state, rules)
             or _present_on_both(state, source, destination, rules)
         )
     if source is None and destination is None and not (state.source_unknown or state.destination_unknown):
         return _gone(state)
-    return _untouchable(state) or (rules.crash and _suspect(state, rules)) or _present_on_one(state, rules)
+    return _untouchable(state) or _suspect(state, rules) or _present_on_one(state, rules)
 
 
 def leave(state: PathState, reason: Reason, *, is_report: bool = False) -> Outcome:
@@ -148,12 +148,16 @@ def _untouchable(state: PathState) -> Outcome | None:
 
 
 def _suspect(state: PathState, rules: Rules) -> Outcome | None:
-    """A file that a crash may have cut short or torn is put nowhere. Two-way, an unchanged other side puts
-    its version back; where the mode puts the other side's version here anyway, the table holds."""
-    suspects = [(side, reason) for side in Side if (reason := suspicion(state, side, rules))]
+    """A file that a crash seems to have damaged is put nowhere. Two-way, an unchanged other side puts its
+    version back, unless the bytes may be somebody's; where the mode puts the other side's version here
+    anyway, the table holds."""
+    if not (state.source_damage or state.destination_damage):
+        return None
+    suspects = [(side, damage) for side in Side if (damage := damage_of(state, side))]
     if not suspects:
         return None
-    side, reason = suspects[0]
+    side, damage = suspects[0]
+    reason = Reason.SUSPECT_TRUNCATED if damage is Damage.CUT_SHORT else Reason.SUSPECT_TORN
     if len(suspects) > 1:
         return leave(state, reason)
     here, there = state.at(side), state.at(side.other)
@@ -162,7 +166,7 @@ def _suspect(state: PathState, rules: Rules) -> Outcome | None:
         return None
     if here is not None and there is not None and same_content(here, there) is Same.EQUAL:
         return None
-    if reads_both:
+    if reads_both and damage is not Damage.ALTERED:
         change = change_of(state, side.other, rules.mode_mask)
         if change is Change.MAYBE:
             return compare(state, (side.other,))

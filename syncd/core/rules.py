@@ -43,15 +43,6 @@ class Initial(_Choice):
     DESTINATION_WINS = "destination-wins"
 
 
-class Crash(enum.IntEnum):
-    """How badly the last stop went. A killed process loses no writes, a power cut those of the last half
-    minute or so."""
-
-    NONE = 0
-    UNCLEAN = 1
-    POWER_CUT = 2
-
-
 class Rules(msgspec.Struct, frozen=True):
     """What holds for every path of one cycle.
 
@@ -59,8 +50,7 @@ class Rules(msgspec.Struct, frozen=True):
     sync reads files of equal size even where the time stamps agree. `pulls_destination_changes`: the
     other reading of `source-backup`. `mode_mask`: permission bits that both trees can hold. `now_ns` is
     wall-clock time (Unix epoch), used for the future-stamp rule only; `host` names conflict copies.
-    `choices` are what a person chose for single conflicts, by path. `crash`: since an unclean stop a
-    file that shrank without a new time stamp is suspect; since a power cut any other content without one.
+    `choices` are what a person chose for single conflicts, by path.
     """
 
     mode: Mode
@@ -73,7 +63,6 @@ class Rules(msgspec.Struct, frozen=True):
     now_ns: int = 0
     host: str = "localhost"
     choices: Mapping[bytes, Policy] = {}
-    crash: Crash = Crash.NONE
 
     def policy_at(self, path: bytes) -> Policy:
         """The policy for a conflict at `path`."""

@@ -194,7 +194,7 @@ class DaemonBackend(PathAnswers):
         with tempfile.TemporaryDirectory(prefix="syncd-plan-") as folder:
             copy = Path(folder) / "state.db"
             original = pair_state_dir(self._app.config.daemon.state_dir, one.config.key) / "state.db"
-            await anyio.to_thread.run_sync(copy_database, original, copy)
+            await anyio.to_thread.run_sync(partial(copy_database, original, copy, is_clean=True))
             rehearsed = await rehearse_on(
                 one.config, copy, self._app.config.daemon.state_dir, approves_holds=False
             )

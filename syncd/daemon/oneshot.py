@@ -16,6 +16,7 @@ from syncd.daemon.config import PairConfig
 from syncd.daemon.engine import PairState, SystemClock, new_id, open_cycle, settings_of, trees_of
 from syncd.daemon.overview import Overview, overview
 from syncd.daemon.review import review
+from syncd.index import seal
 from syncd.index.database import Database
 from syncd.sync.cycle import Cycle, Report
 from syncd.sync.rehearsal import Rehearsal
@@ -105,7 +106,8 @@ async def rehearse(config: PairConfig, state_dir: Path, *, approves_holds: bool 
     with tempfile.TemporaryDirectory(prefix="syncd-rehearsal-") as folder:
         copy = Path(folder) / "state.db"
         with PairState(state_dir, config.key) as state:
-            copy_database(state.directory / "state.db", copy)
+            original = state.directory / "state.db"
+            copy_database(original, copy, is_clean=seal.seal_name(original).exists())
         return await rehearse_on(config, copy, state_dir, approves_holds=approves_holds)
 
 
@@ -136,8 +138,9 @@ def ignore_event(kind: str, path: bytes | None = None, /, **data: object) -> Non
     del kind, path, data
 
 
-def copy_database(original: Path, copy: Path) -> None:
-    """A consistent copy of an index, also while it is in use; nothing where there is none yet."""
+def copy_database(original: Path, copy: Path, *, is_clean: bool) -> None:
+    """A consistent copy of an index, also while it is in use; nothing where there is none yet. `is_clean`: it
+    was, or still is, in good hands, and no crash is to be reckoned with."""
     if not original.exists():
         return
     source = sqlite3.connect(f"file:{original}?mode=ro", uri=True)
@@ -149,3 +152,5 @@ def copy_database(original: Path, copy: Path) -> None:
     finally:
         target.close()
         source.close()
+    if is_clean:
+        seal.seal(copy)

@@ -18,12 +18,13 @@ from syncd.index.rows import DIRECTORY_CODE, FIRST_NAME, PARKED_PREFIX, signed
 _TABLES = """
     -- stays: the node is at its place, but another inode is (a swap, or a new version by rename).
     -- digest: of what the node held. inner: beneath a directory that is gone. keeps_record: the name is
-    -- there, but ignored now.
+    -- there, but ignored now. lost: a power cut took it back.
     CREATE TEMP TABLE IF NOT EXISTS gone (
         node_id INTEGER PRIMARY KEY, tree INTEGER NOT NULL, parent_id INTEGER NOT NULL, name BLOB NOT NULL,
         kind INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
         digest BLOB, stays INTEGER NOT NULL DEFAULT 0, inner INTEGER NOT NULL DEFAULT 0,
-        keeps_record INTEGER NOT NULL DEFAULT 0, is_expanded INTEGER NOT NULL DEFAULT 0
+        keeps_record INTEGER NOT NULL DEFAULT 0, is_expanded INTEGER NOT NULL DEFAULT 0,
+        lost INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX IF NOT EXISTS temp.gone_by_inode ON gone (inode);
     -- replaced: the file came to a name that another node holds.
@@ -70,10 +71,19 @@ def begin(db: sqlite3.Connection, side: Side) -> bool:
 
 
 def miss(
-    db: sqlite3.Connection, side: Side, node: nodes.Node, old: Child | None, *, keeps_record: bool = False
+    db: sqlite3.Connection,
+    side: Side,
+    node: nodes.Node,
+    old: Child | None,
+    *,
+    keeps_record: bool = False,
+    is_lost: bool = False,
 ) -> None:
-    """The node is not at its place any more (or, with `keeps_record`, not visible there)."""
+    """The node is not at its place any more (or, with `keeps_record`, not visible there). `is_lost`: nobody
+    took it away, a power cut did."""
     _insert(db, side, node, old if not keeps_record else None, keeps_record=keeps_record)
+    if is_lost:
+        db.execute("UPDATE gone SET lost = 1 WHERE node_id = ?", (node.node_id,))
 
 
 def replace(db: sqlite3.Connection, side: Side, node: nodes.Node, old: Child, new: Child) -> None:
@@ -132,14 +142,18 @@ def hide(db: sqlite3.Connection, side: Side, children: Sequence[Child]) -> None:
         db.execute("INSERT INTO hidden VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _forget_hidden(db: sqlite3.Connection, side: Side, node_id: int) -> None:
-    """The base rows of what was renamed to an ignored name are dropped: that deletes nothing elsewhere."""
-    found = db.execute(
-        "SELECT 1 FROM gone g JOIN hidden h ON h.tree = g.tree AND h.inode = g.inode"
-        " WHERE g.node_id = ? AND g.inode <> 0 AND h.is_directory = (g.kind = ?)"
-        " AND (h.is_directory OR (h.size, h.mtime_ns) = (g.size, g.mtime_ns))",
-        (node_id, DIRECTORY_CODE),
-    ).fetchone()
+def _forget_undeleted(db: sqlite3.Connection, side: Side, node_id: int) -> None:
+    """The base rows of what was renamed to an ignored name, or taken back by a power cut, are dropped: that
+    deletes nothing elsewhere."""
+    found = (
+        db.execute("SELECT 1 FROM gone WHERE node_id = ? AND lost", (node_id,)).fetchone()
+        or db.execute(
+            "SELECT 1 FROM gone g JOIN hidden h ON h.tree = g.tree AND h.inode = g.inode"
+            " WHERE g.node_id = ? AND g.inode <> 0 AND h.is_directory = (g.kind = ?)"
+            " AND (h.is_directory OR (h.size, h.mtime_ns) = (g.size, g.mtime_ns))",
+            (node_id, DIRECTORY_CODE),
+        ).fetchone()
+    )
     if found is not None:
         for path in base.paths_of_node(db, side, node_id):
             base.remove(db, path)
@@ -259,7 +273,7 @@ def remove_missed(db: sqlite3.Connection, side: Side, limit: int) -> int:
     for node_id, parent_id, name, keeps_record in rows:
         node = nodes.get(db, node_id)
         if node is not None and (node.parent_id, node.name) == (parent_id, name):
-            _forget_hidden(db, side, node_id)
+            _forget_undeleted(db, side, node_id)
             removed += nodes.remove_subtree(db, node_id, limit - removed)
             if nodes.exists(db, node_id):
                 return removed

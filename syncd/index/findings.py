@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Callable
 
 from syncd.core.entry import Entry, Kind, Side, StatHint
-from syncd.core.listing import Child, smudge, unpack
+from syncd.core.listing import Child, ctime_of, is_doubted, smudge, unpack
 from syncd.core.path import CONTROL_NAME, MAX_PATH, is_reserved, join
 from syncd.core.reason import Reason
+from syncd.core.state import Damage
 from syncd.index import displaced, meta, nodes, records
 from syncd.index.nodes import Node
-from syncd.index.observed import Listed, Question
+from syncd.index.observed import Listed, Question, is_zeros
 
 FUTURE_NS = 60 * 10**9
 """A stamp so far ahead tells of a clock that was set back, or of a server with another one."""
@@ -38,6 +39,7 @@ class Findings:
         self._fingerprint = fingerprint
         self._has_begun = False
         self._is_first = False
+        self._is_after_crash = False
         self._ids: dict[bytes, int] = {b"": int(side)}
 
     def begin(self, db: sqlite3.Connection) -> None:
@@ -47,18 +49,27 @@ class Findings:
         self._has_begun = True
         self.has_missed = displaced.begin(db, self.side)
         self._is_first = records.get(db, int(self.side)) is None
+        self._is_after_crash = meta.is_after_crash(db, self.side)
         self.is_thorough = not self._is_first and meta.observed_filter(db, self.side) != self._fingerprint
 
-    def settle_filter(self, db: sqlite3.Connection) -> None:
-        """The whole tree was judged by these rules."""
+    def settle(self, db: sqlite3.Connection) -> None:
+        """The whole tree was looked at, and judged by these rules."""
+        if meta.is_after_crash(db, self.side):
+            meta.set_after_crash(db, self.side, False)
         if meta.observed_filter(db, self.side) != self._fingerprint:
             meta.set_observed_filter(db, self.side, self._fingerprint)
 
     def _miss(
-        self, db: sqlite3.Connection, node: Node, old: Child | None, *, keeps_record: bool = False
+        self,
+        db: sqlite3.Connection,
+        node: Node,
+        old: Child | None,
+        *,
+        keeps_record: bool = False,
+        is_lost: bool = False,
     ) -> None:
         self.has_missed = True
-        displaced.miss(db, self.side, node, old, keeps_record=keeps_record)
+        displaced.miss(db, self.side, node, old, keeps_record=keeps_record, is_lost=is_lost)
 
     def _park(self, db: sqlite3.Connection, node: Node, old: Child | None) -> None:
         self.has_missed = True
@@ -72,16 +83,28 @@ class Findings:
     def _set_content(
         self, db: sqlite3.Connection, node: Node, entry: Entry, old: Child | None, hint: StatHint
     ) -> None:
-        """A file whose content or stamp is another now. Content that changed in place under the same stamp is
-        marked: a user rarely does that, and a file system that lost writes in a crash does."""
+        """A file whose content or stamp is another now."""
         self._set(db, node.node_id, entry)
         before = node.entry
         is_changed = before.size != entry.size or (before.digest or entry.digest) != entry.digest
-        if not is_changed and before.mtime_ns == entry.mtime_ns:
-            return
-        is_same = old is not None and old.kind is Kind.FILE and 0 != old.hint.inode == hint.inode
-        is_unstamped = is_changed and is_same and before.mtime_ns == entry.mtime_ns
-        nodes.mark_unstamped(db, node.node_id, is_unstamped=is_unstamped)
+        if is_changed or before.mtime_ns != entry.mtime_ns:
+            damage = self._damage(before, entry, old, hint) if is_changed else Damage.NONE
+            nodes.mark_damage(db, node.node_id, damage)
+
+    def _damage(self, before: Entry, entry: Entry, old: Child | None, hint: StatHint) -> Damage:
+        """Did a crash change the content? Whoever writes to a file sets its mtime, and no ctime ever goes
+        back; file systems that lost writes show both."""
+        if old is None or old.kind is not Kind.FILE or not (self._is_after_crash or is_doubted(old)):
+            return Damage.NONE
+        if 0 != old.hint.inode == hint.inode and before.mtime_ns == entry.mtime_ns:
+            if entry.size < before.size:
+                return Damage.CUT_SHORT
+            if is_doubted(old) and is_zeros(entry):
+                return Damage.ZEROED
+            if is_doubted(old) and hint.ctime_ns >= ctime_of(old):
+                return Damage.ALTERED
+        is_older = is_doubted(old) and 0 < hint.ctime_ns < ctime_of(old)
+        return Damage.ROLLED_BACK if is_older else Damage.NONE
 
     def _note_racy(self, overrides: dict[bytes, Child | None], asked: Question, child: Child) -> None:
         """A change in the same tick as the observation would not show: have it read again (racy-git rule).

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from syncd.core.entry import Entry, Kind
-from syncd.core.listing import Child, child_of_row, diff, is_file, rows, smudge, unpack
+from syncd.core.listing import Child, child_of_row, ctime_of, diff, is_doubted, is_file, rows, smudge, unpack
 from syncd.core.listing import replace as replaced
 from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_within, join
 from syncd.core.path import name as name_of
@@ -29,7 +29,7 @@ from syncd.index.observed import (
     entry_of_child,
     unseen,
 )
-from syncd.index.rows import HAS_IGNORED
+from syncd.index.rows import HAS_IGNORED, RECHECK
 
 
 class _Here(msgspec.Struct):
@@ -38,6 +38,9 @@ class _Here(msgspec.Struct):
     path: bytes
     node_id: int
     racy_after_ns: int
+    changed_ns: int = 0
+    """The ctime of the directory; 0: unknown."""
+    is_recheck: bool = False
     is_new: bool = False
     """Nothing in it is known: nobody needs to be asked about its names."""
     has_ignored: bool = False
@@ -71,14 +74,15 @@ class Merge(Answers):
             if whole is not record:
                 records.put(db, node_id, listing.inode, whole)
             record = whole
-        if record == listing.record and not self.is_thorough:
+        is_recheck = bool(flags & RECHECK)
+        if record == listing.record and not (self.is_thorough or is_recheck):
             if inode != listing.inode:
                 records.set_inode(db, node_id, listing.inode)
             if flags & HAS_IGNORED:
                 self._report_reserved(listing)
             nodes.set_flags(db, node_id, is_listed=True, has_ignored=bool(flags & HAS_IGNORED))
             return True
-        here = _Here(listing.path, node_id, listing.racy_after_ns)
+        here = _Here(listing.path, node_id, listing.racy_after_ns, listing.changed_ns, is_recheck)
         here.is_new = record is None and not nodes.has_children(db, node_id)
         if here.is_new:
             self._merge_new(db, here, listing.record, wanted)
@@ -145,7 +149,7 @@ class Merge(Answers):
     def _changes(
         self, db: sqlite3.Connection, here: _Here, record: bytes | None, new: bytes
     ) -> Iterable[tuple[bytes, Child | None, Child | None]]:
-        if record is not None and not self.is_thorough:
+        if record is not None and not (self.is_thorough or here.is_recheck):
             try:
                 return diff(record, new)
             except ValueError:
@@ -188,7 +192,7 @@ class Merge(Answers):
             self.has_ignore_files = True
         if new is None:
             if node is not None:
-                self._miss(db, node, old)
+                self._miss(db, node, old, is_lost=is_doubted(old) and here.changed_ns < ctime_of(old))
                 here.overrides[name] = smudge(old or unseen(node))
             return
         if self._is_invisible(path, new.kind):

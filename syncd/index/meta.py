@@ -7,7 +7,6 @@ import msgspec
 
 from syncd.core.entry import Side
 from syncd.core.identity import RootIdentity
-from syncd.core.rules import Crash
 
 
 def get(db: sqlite3.Connection, key: str) -> bytes | None:
@@ -17,7 +16,8 @@ def get(db: sqlite3.Connection, key: str) -> bytes | None:
 
 def put(db: sqlite3.Connection, key: str, value: bytes) -> None:
     db.execute(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
     )
 
 
@@ -82,13 +82,22 @@ def set_state_lost(db: sqlite3.Connection, lost: bool) -> None:
     put_int(db, "state_lost", int(lost))
 
 
-def crash(db: sqlite3.Connection) -> Crash:
-    """The crash whose traces are not dealt with yet."""
-    return Crash(get_int(db, "after_crash"))
+def is_unclean(db: sqlite3.Connection) -> bool:
+    """Was there an unclean stop since the roots were last opened?"""
+    return get_int(db, "unclean") == 1
 
 
-def set_crash(db: sqlite3.Connection, crash: Crash) -> None:
-    put_int(db, "after_crash", crash)
+def set_unclean(db: sqlite3.Connection, is_so: bool) -> None:
+    put_int(db, "unclean", int(is_so))
+
+
+def is_after_crash(db: sqlite3.Connection, side: Side) -> bool:
+    """Was there an unclean stop, and this side not looked at as a whole since?"""
+    return get_int(db, f"after_crash.{side.value}") == 1
+
+
+def set_after_crash(db: sqlite3.Connection, side: Side, is_so: bool) -> None:
+    put_int(db, f"after_crash.{side.value}", int(is_so))
 
 
 def root_identities(db: sqlite3.Connection) -> dict[Side, RootIdentity]:

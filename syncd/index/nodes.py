@@ -13,8 +13,10 @@ from syncd.core.entry import Entry, Kind, Side
 from syncd.core.path import is_within, join
 from syncd.core.path import name as name_of
 from syncd.core.path import parent as parent_of
+from syncd.core.state import Damage
 from syncd.index import bulk
 from syncd.index.rows import (
+    DAMAGE,
     DIRECTORY_CODE,
     ENTRY_COLUMNS,
     FILE_CODE,
@@ -24,7 +26,7 @@ from syncd.index.rows import (
     LEARNT,
     LISTED,
     PARKED_PREFIX,
-    UNSTAMPED,
+    RECHECK,
     Row,
     values_of,
 )
@@ -201,11 +203,11 @@ def insert_files(
     )
 
 
-def mark_unstamped(db: sqlite3.Connection, node_id: int, *, is_unstamped: bool) -> None:
-    """Did the last change of content leave the time stamp as it was?"""
+def mark_damage(db: sqlite3.Connection, node_id: int, damage: Damage) -> None:
+    """What a crash did to the file; the last judgement counts."""
     db.execute(
-        "UPDATE nodes SET flags = flags & ~:bit | :new WHERE node_id = :node AND flags & :bit IS NOT :new",
-        {"bit": UNSTAMPED, "new": UNSTAMPED * is_unstamped, "node": node_id},
+        "UPDATE nodes SET flags = flags & ~:all | :new WHERE node_id = :node AND flags & :all IS NOT :new",
+        {"all": DAMAGE, "new": int(damage), "node": node_id},
     )
 
 
@@ -225,8 +227,8 @@ def learn_digest(db: sqlite3.Connection, node_id: int, digest: bytes) -> None:
 def set_flags(db: sqlite3.Connection, node_id: int, *, is_listed: bool, has_ignored: bool) -> None:
     flags = LISTED * is_listed | HAS_IGNORED * has_ignored
     db.execute(
-        "UPDATE nodes SET flags = flags & ~3 | ? WHERE node_id = ? AND flags & 3 IS NOT ?",
-        (flags, node_id, flags),
+        "UPDATE nodes SET flags = flags & ~:all | :new WHERE node_id = :node AND flags & :all IS NOT :new",
+        {"all": LISTED | HAS_IGNORED | RECHECK, "new": flags, "node": node_id},
     )
 
 

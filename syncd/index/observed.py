@@ -4,6 +4,7 @@ Values and pure helpers only; `merge` writes them into the index.
 """
 
 import msgspec
+from blake3 import blake3
 
 from syncd.core.entry import Entry, Kind, StatHint
 from syncd.core.listing import Child, unpack
@@ -11,6 +12,7 @@ from syncd.core.reason import Reason
 from syncd.index.nodes import Node
 
 NEVER_RACY = 2**63 - 1
+_BLOCK = 1 << 20
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -20,6 +22,7 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     inode: int
     record: bytes
     racy_after_ns: int = NEVER_RACY
+    changed_ns: int = 0
 
 
 class Looked(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +75,17 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     is_renamed: bool
     left_behind: Child | None = None
+
+
+def is_zeros(entry: Entry) -> bool:
+    """Is the content of a file, whose digest is known, nothing but zeros?"""
+    if not entry.size or entry.digest is None:
+        return False
+    zeros, hasher = bytes(min(entry.size, _BLOCK)), blake3()
+    for _ in range(entry.size // _BLOCK):
+        hasher.update(zeros)
+    hasher.update(zeros[: entry.size % _BLOCK])
+    return hasher.digest() == entry.digest
 
 
 def entry_of_child(child: Child) -> Entry:

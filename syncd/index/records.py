@@ -12,7 +12,7 @@ from syncd.core.entry import Kind, Side, StatHint
 from syncd.core.listing import Child
 from syncd.core.path import join
 from syncd.index import nodes
-from syncd.index.rows import signed
+from syncd.index.rows import RECHECK, signed
 
 PATCHED_FROM = 64 * 1024
 """Bytes of a record from which on changes are kept beside it."""
@@ -123,23 +123,31 @@ def children_named(db: sqlite3.Connection, node_id: int, names: Collection[bytes
     return found
 
 
-def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int) -> None:
-    """Have files read again that changed within this time before the last change in the tree."""
+def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int, now_ns: int) -> None:
+    """Doubt whatever changed within this time before the last change in the tree, or was too fresh to have a
+    ctime that counts. Stamps past `now_ns` (a clock was set back) count as that."""
     rows = db.execute("SELECT r.* FROM records r JOIN nodes n USING (node_id) WHERE n.tree = ?", (int(side),))
-    latest = {node_id: _latest_change(folded(db, node_id, record)) for node_id, _, record in rows}
-    limit = max(latest.values(), default=0) - within_ns
-    for node_id in [one for one, changed_ns in latest.items() if changed_ns and changed_ns >= limit]:
+    spans = {node_id: _span(db, node_id, record) for node_id, _, record in rows}
+    limit = min(max((latest for _, latest in spans.values()), default=0), now_ns) - within_ns
+    for node_id in [one for one, (earliest, latest) in spans.items() if not earliest or latest >= limit]:
         children = listing.unpack(get(db, node_id) or EMPTY)
-        recent = [one for one in children if one.kind is Kind.FILE and one.hint.ctime_ns >= limit]
-        update_children(db, node_id, {one.name: listing.smudge(one) for one in recent})
+        doubted = [listing.doubt(one) if _is_recent(one, limit) else one for one in children]
+        db.execute("UPDATE records SET record = ? WHERE node_id = ?", (listing.pack(doubted), node_id))
+        db.execute("DELETE FROM record_patches WHERE node_id = ?", (node_id,))
 
 
-def _latest_change(record: bytes) -> int:
-    """The latest ctime of a file in it; 0 for none, or where it is no record (a scan replaces it)."""
+def _is_recent(child: Child, limit_ns: int) -> bool:
+    return listing.ctime_of(child) >= limit_ns or not listing.ctime_of(child)
+
+
+def _span(db: sqlite3.Connection, node_id: int, record: bytes) -> tuple[int, int]:
+    """The earliest and latest ctime in it; where it is no record (a scan replaces it) or empty, neither 0
+    nor recent."""
     try:
-        return max((row[4] for _, row in listing.rows(record) if listing.is_file(row[0])), default=0)
+        stamps = [listing.ctime_of(one) for one in listing.unpack(folded(db, node_id, record))]
     except ValueError:
-        return 0
+        stamps = []
+    return min(stamps, default=-1), max(stamps, default=-1)
 
 
 def hints(db: sqlite3.Connection, wanted: Iterable[tuple[Side, bytes]]) -> dict[tuple[Side, bytes], StatHint]:
@@ -163,13 +171,12 @@ def hint(db: sqlite3.Connection, side: Side, path: bytes) -> StatHint | None:
     return hints(db, [(side, path)]).get((side, path))
 
 
-def forget_beneath(db: sqlite3.Connection, side: Side, path: bytes) -> None:
+def recheck_beneath(db: sqlite3.Connection, side: Side, path: bytes) -> None:
     """What could not be listed is compared name by name when it can be again."""
     top = nodes.find(db, side, path)
     stack = [] if top is None or top.entry.kind is not Kind.DIRECTORY else [top.node_id]
     while stack:
         node_id = stack.pop()
-        db.execute("DELETE FROM records WHERE node_id = ?", (node_id,))
-        db.execute("DELETE FROM record_patches WHERE node_id = ?", (node_id,))
+        db.execute("UPDATE nodes SET flags = flags | ? WHERE node_id = ?", (RECHECK, node_id))
         rows = db.execute("SELECT node_id FROM nodes WHERE parent_id = ? AND kind = 2", (node_id,))
         stack.extend(row[0] for row in rows)

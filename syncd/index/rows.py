@@ -3,6 +3,7 @@
 from typing import Any
 
 from syncd.core.entry import Entry, Kind
+from syncd.core.state import Damage
 
 ENTRY_COLUMNS = "kind, mode, size, mtime_ns, digest, target"
 
@@ -22,8 +23,9 @@ FIRST_NAME = b"\x00\xff"
 LISTED = 1
 HAS_IGNORED = 2
 LEARNT = 4
-UNSTAMPED = 8
-"""The content changed in place, and neither inode nor time stamp did: see `Findings`."""
+DAMAGE = Damage.CUT_SHORT | Damage.ZEROED | Damage.ROLLED_BACK | Damage.ALTERED
+RECHECK = 256
+"""The directory could not be listed when every name had to be judged again."""
 
 Row = tuple[Any, ...]
 
@@ -34,6 +36,11 @@ def entry_of(row: Row, at: int = 0) -> Entry | None:
     if kind is None:
         return None
     return Entry(kind, row[at + 1], row[at + 2], row[at + 3], row[at + 4], row[at + 5])
+
+
+def damage_in(flags: int) -> Damage:
+    """The damage that a node is marked with."""
+    return Damage(flags & DAMAGE) if flags & DAMAGE else Damage.NONE
 
 
 def values_of(entry: Entry) -> tuple[int, int, int, int, bytes | None, bytes | None]:

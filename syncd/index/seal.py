@@ -10,7 +10,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from syncd.index.meta import forget_observed_filters
+from syncd.index.meta import forget_observed_filters, set_unclean
 
 _CHUNK = 1 << 20
 
@@ -62,11 +62,12 @@ def break_seal(path: Path) -> bool:
 
 
 def distrust(db: sqlite3.Connection) -> None:
-    """It was not sealed, so nothing that it derived is taken for granted: totals are counted again, and the
-    next scan compares names and entries too."""
+    """It was not sealed, so nothing that it derived is taken for granted: totals are counted again, the
+    next scan compares names and entries too, and files are looked at for what a crash does."""
     db.execute("BEGIN IMMEDIATE")
     _count_totals(db)
     forget_observed_filters(db)
+    set_unclean(db, True)
     db.execute("COMMIT")
 
 

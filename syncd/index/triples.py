@@ -10,7 +10,7 @@ from itertools import islice
 
 from syncd.core.entry import Entry, Kind, Side
 from syncd.core.path import join
-from syncd.core.state import PathState
+from syncd.core.state import Damage, PathState
 from syncd.index.base import BASE_COLUMNS, ROOT_ID
 from syncd.index.dirty import DirtyPath as DirtyPath
 from syncd.index.dirty import dirty as dirty
@@ -22,8 +22,8 @@ from syncd.index.rows import (
     FIRST_NAME,
     HAS_IGNORED,
     LISTED,
-    UNSTAMPED,
     Row,
+    damage_in,
     entry_of,
 )
 
@@ -175,7 +175,7 @@ class _Reader:
                 source_unknown=place[3],
                 destination_unknown=place[4],
                 source_node=source[1],
-                source_is_unstamped=bool(source[2] & UNSTAMPED),
+                source_damage=damage_in(source[2]),
             )
         at_destination = None if destination is None else entry_of(destination, 3)
         at_base = None if base is None else entry_of(base, 7)
@@ -193,8 +193,8 @@ class _Reader:
             source_only_ignored=self._is_only_ignored(source, at_destination),
             destination_only_ignored=self._is_only_ignored(destination, at_source),
             unverified=base is not None and bool(base[6]),
-            source_is_unstamped=source is not None and bool(source[2] & UNSTAMPED),
-            destination_is_unstamped=destination is not None and bool(destination[2] & UNSTAMPED),
+            source_damage=Damage.NONE if source is None else damage_in(source[2]),
+            destination_damage=Damage.NONE if destination is None else damage_in(destination[2]),
         )
 
     def _is_only_ignored(self, row: Row | None, other: Entry | None) -> bool:

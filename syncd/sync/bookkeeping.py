@@ -17,7 +17,7 @@ from syncd.core.move import upgrade
 from syncd.core.plan import Destructive, Plan, make, plan_round
 from syncd.core.reason import Reason
 from syncd.core.reconcile import Outcome
-from syncd.core.rules import Crash, Rules
+from syncd.core.rules import Rules
 from syncd.index import base, choices, conflicts, feed, meta, nodes, pending, records, results, triples
 from syncd.index.dirty import DirtyPath, merge
 from syncd.sync.observe import Observation
@@ -288,14 +288,6 @@ def forget_unequal(db: sqlite3.Connection, is_ignored: Callable[[bytes, bool], b
     """Mode, filter or root changed: unequal base rows go, and what they are judged by is stored with them."""
     base.drop_unequal(db, is_ignored)
     meta.set_rules(db, stamp)
-
-
-def review_crash(db: sqlite3.Connection) -> Crash:
-    """Everything was looked at since the unclean stop. True while files that it may have cut short or torn
-    wait for a person: only then is it remembered."""
-    if not any(pending.has(db, reason) for reason in pending.SUSPECT):
-        meta.set_crash(db, Crash.NONE)
-    return meta.crash(db)
 
 
 def acknowledge(db: sqlite3.Connection, seq: int, is_first_sync_done: bool, stamp: str, now_ns: int) -> None:

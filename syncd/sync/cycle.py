@@ -103,7 +103,9 @@ class Cycle:
 
         Raises NeedsUser when a root must not be trusted; the call can be repeated.
         """
-        self._opened = await open_pair(self.settings, self.database, self.trees, adopts=adopts)
+        self._opened = await open_pair(
+            self.settings, self.database, self.trees, adopts=adopts, now_ns=self.world.clock.now_ns()
+        )
         # Before the index learns what a killed run did: what that displaced is told by what was known then.
         await self._keeper.leftovers.look_at_known()
         settled: list[Done] = []
@@ -455,8 +457,6 @@ class Cycle:
         await self._gate.conclude(report.hold)
         if report.is_stopped or self._again or self._walks or self._reconciles_all:
             return
-        if self._opened.crash:
-            self._opened.crash = await self.database.write(bookkeeping.review_crash)
         first_done = self._opened.is_first_sync and report.hold is None
         if await self.database.read(feed.acked, bookkeeping.READER) == self._position and not first_done:
             return

@@ -86,7 +86,7 @@ class Observer:
         await run.look_for_vanished()
         await run.finish()
         if is_whole:
-            await self._database.write(run.merge.settle_filter)
+            await self._database.write(run.merge.settle)
         failed = {path for path, _, _ in run.merge.problems}
         if recursive:
             unlisted = await self._database.read(
@@ -189,7 +189,11 @@ class _Run:
         usable = []
         for listing in page:
             if listing.problem is None and listing.record:
-                usable.append(Listed(listing.path, listing.inode, listing.record, listing.racy_after_ns))
+                usable.append(
+                    Listed(
+                        listing.path, listing.inode, listing.record, listing.racy_after_ns, listing.changed_ns
+                    )
+                )
                 continue
             if listing.problem is Reason.CHANGING and listing.path:
                 self._vanished.append(listing.path)
@@ -197,7 +201,7 @@ class _Run:
             self.merge.problems.append((listing.path, listing.problem or Reason.IO_ERROR, listing.detail))
             await self._database.write(self.merge.begin)
             if self.merge.is_thorough:
-                await self._database.write(records.forget_beneath, self.merge.side, listing.path)
+                await self._database.write(records.recheck_beneath, self.merge.side, listing.path)
         self._listed += len(usable)
         return usable
 

@@ -1,14 +1,14 @@
 """Opening a pair: roots verified against what is stored, a first run told from a lost state."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from syncd.core.entry import Side
 from syncd.core.error import NeedsUser
 from syncd.core.filter import Filter
-from syncd.core.rules import Crash, Initial, Policy, Rules
+from syncd.core.rules import Initial, Policy, Rules
 from syncd.index import meta, records
 from syncd.index.database import Database
 from syncd.sync.settings import BOTH, PairSettings
@@ -24,11 +24,10 @@ class Opened(msgspec.Struct):
     is_first_sync: bool = True
     is_state_lost: bool = False
     rules_changed: bool = False
-    crash: Crash = Crash.NONE
 
 
 async def open_pair(
-    settings: PairSettings, database: Database, trees: Mapping[Side, Tree], *, adopts: bool
+    settings: PairSettings, database: Database, trees: Mapping[Side, Tree], *, adopts: bool, now_ns: int
 ) -> Opened:
     """Open both roots and compare mode, patterns and roots with those that the base was made under.
 
@@ -48,42 +47,42 @@ async def open_pair(
     is_first = not await database.read(meta.is_first_sync_done)
     roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
     in_force = await database.read(meta.rules)
-    crash = max(await database.read(meta.crash), crash_of(database, stored, identities))
+    cut = [side for side in BOTH if is_attached_anew(stored.get(side), identities[side])]
     is_lost = is_first and (had_marker if not stored else await database.read(meta.is_state_lost))
-    await database.write(remember, identities, is_lost, crash)
+    await database.write(remember, identities, is_lost, cut, now_ns)
     return Opened(
         is_first_sync=is_first,
         is_state_lost=is_lost,
-        crash=crash,
         rules_changed=not is_first
         and (roots_changed or not (in_force or "").startswith(rules_prefix(settings))),
     )
 
 
 def remember(
-    db: sqlite3.Connection, identities: Mapping[Side, RootIdentity], is_lost: bool, crash: Crash
+    db: sqlite3.Connection,
+    identities: Mapping[Side, RootIdentity],
+    is_lost: bool,
+    cut: Sequence[Side],
+    now_ns: int,
 ) -> None:
-    """Which roots these are, whether the base of an earlier life is missing, and whether that life ended
-    badly: restarts do not forget it. After a power cut whatever was written shortly before is read again."""
+    """Which roots these are, whether the base of an earlier life is missing, and what that life may have left
+    if it ended badly. On the sides that were `cut` off what was written shortly before is doubted."""
     meta.set_root_identities(db, identities)
     meta.set_state_lost(db, is_lost)
-    meta.set_crash(db, crash)
-    if crash is Crash.POWER_CUT:
-        for side in identities:
-            records.doubt_recent(db, side, LOST_AT_MOST_NS)
+    if not meta.is_unclean(db):
+        return
+    for side in identities:
+        meta.set_after_crash(db, side, True)
+        if side in cut:
+            records.doubt_recent(db, side, LOST_AT_MOST_NS, now_ns)
+    meta.set_unclean(db, False)
 
 
-def crash_of(
-    database: Database, stored: Mapping[Side, RootIdentity], now: Mapping[Side, RootIdentity]
-) -> Crash:
-    """What the last run ended by, as far as can be known: a power cut when a medium was attached anew."""
-    if database.was_clean:
-        return Crash.NONE
-    for side, known in stored.items():
-        attachments = {known.attachment, now[side].attachment}
-        if "" not in attachments and len(attachments) > 1:
-            return Crash.POWER_CUT
-    return Crash.UNCLEAN
+def is_attached_anew(known: RootIdentity | None, now: RootIdentity) -> bool:
+    """Has the medium been detached since, as in a power cut? Then unsynced writes may be lost."""
+    if known is None or not known.attachment or not now.attachment:
+        return False
+    return known.attachment != now.attachment
 
 
 def moved(known: RootIdentity | None, now: RootIdentity) -> bool:
@@ -125,5 +124,4 @@ def rules_now(
         now_ns=now_ns,
         host=settings.host,
         choices=chosen,
-        crash=opened.crash,
     )

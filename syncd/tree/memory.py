@@ -135,7 +135,9 @@ class MemoryTree(Machine):
         children = [child_of(node.children[name], name) for name in names if name in node.children]
         directories = [child.name for child in children if child.kind is Kind.DIRECTORY]
         record = listing.pack(children)
-        return Listing(path, node.number, record, racy_after_ns=racy_after_ns), directories
+        return Listing(
+            path, node.number, record, racy_after_ns=racy_after_ns, changed_ns=node.ctime_ns
+        ), directories
 
     async def look(self, paths: Sequence[bytes]) -> Sequence[Look]:
         looks = []

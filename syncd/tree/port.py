@@ -39,6 +39,7 @@ class Listing(msgspec.Struct, frozen=True, gc=False):
 
     With a `problem` the record is empty and says nothing: a failed listing is never "empty".
     `racy_after_ns`: an mtime at or after this file-system time may still change unseen (racy-git rule).
+    `changed_ns`: the directory's own ctime, 0 where there is none.
     """
 
     path: bytes
@@ -47,6 +48,7 @@ class Listing(msgspec.Struct, frozen=True, gc=False):
     problem: Reason | None = None
     detail: str = ""
     racy_after_ns: int = 2**63 - 1
+    changed_ns: int = 0
 
 
 class Look(msgspec.Struct, frozen=True, gc=False):

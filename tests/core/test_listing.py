@@ -295,10 +295,22 @@ def test_replace_is_a_dictionary_update(
 @given(CHILDREN)
 def test_a_smudged_child_equals_no_fresh_lstat(one: Child) -> None:
     smudged = listing.smudge(one)
-    assert smudged.hint.ctime_ns == 0
+    assert smudged.hint.ctime_ns <= 0
+    assert listing.ctime_of(smudged) == min(listing.ctime_of(one), 2**62 - 1) or listing.is_doubted(one)
     assert msgspec.structs.replace(smudged, hint=one.hint) == one
-    if one.hint.ctime_ns != 0:
+    if one.hint.ctime_ns > 0:
         assert listing.diff(listing.pack([smudged]), listing.pack([one])) == [(one.name, smudged, one)]
+
+
+@given(CHILDREN)
+def test_a_doubted_child_equals_no_fresh_lstat_and_keeps_its_ctime(one: Child) -> None:
+    doubted = listing.doubt(one)
+    assert listing.is_doubted(doubted)
+    if not listing.is_doubted(one):
+        assert listing.diff(listing.pack([doubted]), listing.pack([one])) == [(one.name, doubted, one)]
+        assert listing.ctime_of(doubted) == min(listing.ctime_of(one), 2**62)
+    assert listing.doubt(doubted) == listing.smudge(doubted) == doubted
+    assert not listing.is_doubted(None)
 
 
 def test_smudging_twice_changes_nothing_more() -> None:

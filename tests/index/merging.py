@@ -57,7 +57,7 @@ class Bench:
         wanted = merging.merge_listings(self.db, listings)
         while displaced.remove_missed(self.db, SOURCE, 100):
             pass
-        merging.settle_filter(self.db)
+        merging.settle(self.db)
         return merging, wanted
 
     def entry(self, path: bytes) -> Entry:

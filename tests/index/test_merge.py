@@ -203,7 +203,7 @@ def test_newly_ignored_names_are_removed_once_everything_is_seen(bench: Bench) -
     assert sorted(paths_of(bench.db, SOURCE)) == [b"junk", b"keep"]
     assert displaced.remove_missed(bench.db, SOURCE, 10) == 1
     assert sorted(paths_of(bench.db, SOURCE)) == [b"keep"]
-    merging.settle_filter(bench.db)
+    merging.settle(bench.db)
     assert meta.observed_filter(bench.db, SOURCE) == "other rules"
     assert [one.name for one in bench.stored()] == [b"junk", b"keep"], "the name is there"
 

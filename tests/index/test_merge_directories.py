@@ -4,7 +4,7 @@ from syncd.core.entry import Entry, Kind
 from syncd.index import displaced, feed, meta, records
 from syncd.index.observed import Arrival, Wanted
 from tests.index.kit import SOURCE, paths_of
-from tests.index.merging import Bench, child, folder, listed, look
+from tests.index.merging import Bench, child, folder, ignored_by, listed, look
 
 # Directories that arrive with a known inode.
 
@@ -112,16 +112,16 @@ def test_look_in_unknown_directories(bench: Bench) -> None:
 # Thorough comparisons.
 
 
-def test_nodes_that_lost_their_record_are_compared(bench: Bench) -> None:
+def test_directories_that_could_not_be_listed_are_compared_name_by_name(bench: Bench) -> None:
     bench.observe(listed("", 2, child("a", 10), child("b", 11)))
-    bench.learn(b"a")
-    records.forget_beneath(bench.db, SOURCE, b"")
-    merging = bench.merge()
-    wanted = merging.merge_listings(bench.db, [listed("", 2, child("a", 10), child("c", 12))])
-    assert [question.path for question in wanted.digests] == [b"a"], "its stat was never recorded"
-    while displaced.remove_missed(bench.db, SOURCE, 10):
-        pass
-    assert sorted(paths_of(bench.db, SOURCE)) == [b"a", b"c"]
+    records.recheck_beneath(bench.db, SOURCE, b"")
+    same = listed("", 2, child("a", 10), child("b", 11))
+    bench.ignored = ignored_by(b"b")
+    bench.observe(same)
+    assert sorted(paths_of(bench.db, SOURCE)) == [b"a"]
+    bench.ignored = ignored_by()
+    bench.observe(same)
+    assert sorted(paths_of(bench.db, SOURCE)) == [b"a"], "that was once"
 
 
 def test_thorough_comparison_of_what_agrees_changes_nothing(bench: Bench) -> None:

@@ -421,9 +421,10 @@ def test_records_go_with_their_directories(db: DB) -> None:
     assert db.execute("SELECT count(*) FROM records").fetchone()[0] == 0
 
 
-def test_forget_records_beneath(db: DB) -> None:
+def test_directories_beneath_are_checked_again(db: DB) -> None:
     for path in (b"d", b"d/e", b"f"):
         records.put(db, nodes.put(db, SOURCE, path, DIRECTORY), 5, records.EMPTY)
-    records.forget_beneath(db, SOURCE, b"d")
-    assert db.execute("SELECT count(*) FROM records").fetchone()[0] == 1
-    records.forget_beneath(db, SOURCE, b"nothing")
+    records.recheck_beneath(db, SOURCE, b"d")
+    marked = db.execute("SELECT name FROM nodes WHERE flags & 256 ORDER BY name").fetchall()
+    assert marked == [(b"d",), (b"e",)]
+    records.recheck_beneath(db, SOURCE, b"nothing")

@@ -3,10 +3,14 @@ none."""
 
 import pytest
 
-from syncd.core.rules import Crash
 from syncd.index import meta
 from tests.sync.desk import D, Desk, S, files
 from tests.sync.lab import OLD_NS
+
+
+async def crash(desk: Desk) -> None:
+    """As the next opening finds it."""
+    await desk.database.write(meta.set_unclean, True)
 
 
 @pytest.mark.parametrize("side", [S, D])
@@ -15,7 +19,7 @@ async def test_a_file_that_is_renamed_over_a_larger_one_of_its_tick_is_no_torn_f
         desk.users[S].write(b"large", b"written at once", mtime_ns=OLD_NS)
         desk.users[S].write(b"small", b"with this", mtime_ns=OLD_NS)
         await desk.sync()
-        await desk.database.write(meta.set_crash, Crash.UNCLEAN)
+        await crash(desk)
         desk.users[S if side is S else D].rename(b"small", b"large")
         desk.restart()
         await desk.sync()
@@ -28,7 +32,7 @@ async def test_nor_is_one_that_is_renamed_to_the_name_of_a_deleted_one(is_told: 
         desk.users[S].write(b"large", b"written at once", mtime_ns=OLD_NS)
         desk.users[S].write(b"small", b"with this", mtime_ns=OLD_NS)
         await desk.sync()
-        await desk.database.write(meta.set_crash, Crash.UNCLEAN)
+        await crash(desk)
         desk.users[S].delete(b"large")
         desk.restart()
         await desk.cycle.open()
@@ -47,7 +51,7 @@ async def test_a_file_that_was_torn_is_put_back() -> None:
         desk.users[D].write(b"f~", b"version 2")
         desk.users[D].rename(b"f~", b"f")
         await desk.sync()
-        await desk.database.write(meta.set_crash, Crash.UNCLEAN)
+        await crash(desk)
         node = desk.disks[D].find(b"f")
         stamp = node.mtime_ns
         desk.disks[D].set_data(node, b"ver")

@@ -64,7 +64,7 @@ def _prove_file(
         if expect.digest not in (None, digest):
             raise Mismatch
         return Proof(found, digest)
-    if clamp_ns(found.st_mtime_ns) != expect.mtime_ns or (hint is not None and hint.ctime_ns != 0):
+    if clamp_ns(found.st_mtime_ns) != expect.mtime_ns or (hint is not None and hint.ctime_ns > 0):
         raise Mismatch
     return Proof(found, digest_name(directory, name, found) if is_racy else None)
 

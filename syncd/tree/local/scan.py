@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import msgspec
 
-from syncd.core.listing import StatRow, pack_stats
+from syncd.core.listing import StatRow, clamp_ns, pack_stats
 from syncd.core.path import CONTROL_NAME, join
 from syncd.core.reason import Reason
 from syncd.tree.local import syscalls as sc
@@ -154,7 +154,7 @@ class Walk:
 
     def _list(self, path: bytes, fd: int) -> Iterator[Listing]:
         try:
-            inode = sc.fstat(fd).st_ino
+            found = sc.fstat(fd)
             rows, below = _read(fd, is_top=not path)
         except OSError as error:
             sc.close(fd)
@@ -166,7 +166,8 @@ class Walk:
             self._enter(_Level(path, fd, below))
         else:
             sc.close(fd)
-        yield Listing(path, inode, pack_stats(rows), racy_after_ns=self._racy)
+        changed_ns = clamp_ns(found.st_ctime_ns)
+        yield Listing(path, found.st_ino, pack_stats(rows), racy_after_ns=self._racy, changed_ns=changed_ns)
 
     def _enter(self, level: _Level) -> None:
         self._levels.append(level)
