@@ -149,8 +149,8 @@ def _untouchable(state: PathState) -> Outcome | None:
 
 def _suspect(state: PathState, rules: Rules) -> Outcome | None:
     """A file that a crash seems to have damaged is put nowhere. Two-way, an unchanged other side puts its
-    version back, unless the bytes may be somebody's; where the mode puts the other side's version here
-    anyway, the table holds."""
+    version back, and tells where the bytes may be somebody's; where the mode puts the other side's version
+    here anyway, the table holds."""
     if not (state.source_damage or state.destination_damage):
         return None
     suspects = [(side, damage) for side in Side if (damage := damage_of(state, side))]
@@ -166,12 +166,12 @@ def _suspect(state: PathState, rules: Rules) -> Outcome | None:
         return None
     if here is not None and there is not None and same_content(here, there) is Same.EQUAL:
         return None
-    if reads_both and damage is not Damage.ALTERED:
+    if reads_both:
         change = change_of(state, side.other, rules.mode_mask)
         if change is Change.MAYBE:
             return compare(state, (side.other,))
         if change in (Change.NONE, Change.MODE):
-            return place(state, side, rules, reason)
+            return place(state, side, rules, reason, is_report=damage is Damage.ALTERED)
     return leave(state, reason)
 
 

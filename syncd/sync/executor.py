@@ -322,7 +322,7 @@ class Executor:
             return None
         draft = self._drafts.get(action.path)
         if draft is None and action.path in self._reports and isinstance(action, Put):
-            return reported(action, self._reports[action.path], now_ns)
+            return reported(action, self._reports[action.path], done.trash, now_ns)
         if draft is None or (draft.loser_copy is not None and not isinstance(action, Move)):
             return None
         return msgspec.structs.replace(draft, trash=done.trash)
@@ -400,11 +400,11 @@ def raced(stale: Stale, record_id: str, now_ns: int) -> ConflictRecord:
     )
 
 
-def reported(put: Put, reason: Reason, now_ns: int) -> ConflictRecord:
-    """The record of an edit that beat a deletion: nothing was lost, and a person should know."""
+def reported(put: Put, reason: Reason, trash: TrashRef | None, now_ns: int) -> ConflictRecord:
+    """The record of what was put for a reason that a person should know: an edit that beat a deletion, the
+    version that a power cut had torn. Nothing was lost."""
     side = put.side.other
-    source = put.entry if side is Side.SOURCE else None
-    destination = put.entry if side is Side.DESTINATION else None
+    source, destination = (put.entry, put.expect) if side is Side.SOURCE else (put.expect, put.entry)
     return ConflictRecord(
         id=record_id(put.path, reason, source, destination),
         path=put.path,
@@ -413,6 +413,7 @@ def reported(put: Put, reason: Reason, now_ns: int) -> ConflictRecord:
         destination=destination,
         at_ns=now_ns,
         winner=side,
+        trash=trash,
         state=SETTLED,
     )
 

@@ -135,9 +135,12 @@ def test_what_a_power_cut_took_back_comes_back(damaged: Entry) -> None:
     assert verdict(leading) == (Verb.LEAVE, None, Reason.SUSPECT_TORN)
 
 
-def test_bytes_that_may_be_somebodys_are_left_where_they_are() -> None:
-    assert verdict(judge(TORN, BASE)) == (Verb.LEAVE, None, Reason.SUSPECT_TORN)
-    assert verdict(judge(BASE, TORN)) == (Verb.LEAVE, None, Reason.SUSPECT_TORN)
+def test_where_the_bytes_may_be_somebodys_it_is_told() -> None:
+    for outcome, side in ((judge(TORN, BASE), S), (judge(BASE, TORN), D)):
+        assert verdict(outcome) == (Verb.PUT, side, Reason.SUSPECT_TORN)
+        assert outcome.is_report
+    assert not judge(ZEROED, BASE).is_report
+    assert verdict(judge(TORN, BASE, Mode.SOURCE_TO_DESTINATION)) == (Verb.LEAVE, None, Reason.SUSPECT_TORN)
 
 
 def test_another_file_at_the_name_has_not_suffered() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from syncd.core.entry import Side
 from syncd.core.error import NeedsUser
 from syncd.core.reason import Reason
-from syncd.index import pending
+from syncd.index import conflicts, pending
 from syncd.index.database import Database
 from syncd.index.seal import seal_name
 from tests.daemon.desk import OLD_NS, Desk, contents
@@ -113,24 +114,44 @@ async def test_a_file_that_a_power_cut_zeroed_gets_its_good_version_back(tmp_pat
     assert contents(desk.destination)["f"] == bytes(10), "the power cut is dealt with"
 
 
-async def test_other_bytes_stay_where_they_are_and_wait_for_a_person(tmp_path: Path) -> None:
-    """Torn, or what a data base had synced without its time stamp: nobody can tell. That outlasts restarts,
-    unclean ones too, and puts no other file under suspicion."""
+async def test_other_bytes_are_replaced_and_told(tmp_path: Path) -> None:
+    """Torn, or what a data base had synced without its time stamp: nobody can tell."""
     desk = await begun(tmp_path)
     cut_power(desk)
     tear(desk.source / "f", b"torn or so")
+    await desk.sync()
+    assert contents(desk.source) == contents(desk.destination)
+    assert contents(desk.source)["f"] == b"0123456789"
+    database = await Database.open(desk.database)
+    try:
+        (told,) = await database.read(conflicts.list_all)
+    finally:
+        await database.close()
+    assert (told.path, told.kind, told.winner) == (b"f", Reason.SUSPECT_TORN, Side.DESTINATION)
+    assert told.trash is not None
+    kept = desk.source / ".syncd/trash" / told.trash.batch / told.trash.slot
+    assert kept.read_bytes() == b"torn or so"
+
+
+async def test_what_has_no_good_version_beside_it_stays_suspect(tmp_path: Path) -> None:
+    """That outlasts restarts, unclean ones too, and puts no other file under suspicion."""
+    desk = await begun(tmp_path)
+    cut_power(desk)
+    tear(desk.source / "f", b"torn or so")
+    desk.write(desk.destination / "f", b"edited meanwhile", OLD_NS + 10**10)
     for is_killed in (False, True, False):
         await desk.sync()
         assert await reasons(desk) == {b"f": Reason.SUSPECT_TORN}
-        assert contents(desk.destination)["f"] == b"0123456789"
+        assert contents(desk.destination)["f"] == b"edited meanwhile"
         if is_killed:
             crash(desk)
     tear(desk.source / "g", b"a deed now")
     await desk.sync()
     assert contents(desk.destination)["g"] == b"a deed now"
-    os.utime(desk.source / "f")
+    desk.write(desk.source / "f", b"restored by hand", OLD_NS + 10**11)
     await desk.sync()
-    assert contents(desk.destination)["f"] == b"torn or so"
+    assert contents(desk.source) == contents(desk.destination)
+    assert contents(desk.source)["f"] == b"restored by hand"
     assert await reasons(desk) == {}
 
 

@@ -42,8 +42,8 @@ class Pair:
 
     def make(self) -> "Pair":
         """Create both roots."""
-        self.source.mkdir(parents=True)
-        self.destination.mkdir(parents=True)
+        for root in self.roots:
+            root.mkdir(parents=True, exist_ok=True)
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Power cuts: the daemon on a loop-mounted ext4, whose backing file is copied at random moments under load.
+"""Power cuts: the daemon on loop-mounted ext4, whose backing files are copied at random moments under load.
 
 What ext4 has not written back is not in the copy; mounting it replays the journal, as a boot does. A copy
 counts only if nothing was written to the device while it was made. `SYNCD_POWER_CUTS=50` makes so many
@@ -12,8 +12,8 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from tests.e2e.users import tell
 COUNT = int(os.environ.get("SYNCD_POWER_CUTS", "4"))
 FIRST = int(os.environ.get("SYNCD_POWER_CUTS_FIRST", "0"))
 CUTS_A_WORLD = 10
+NAMES = ("careful", "careless")
 IMAGE_BYTES = 64 << 20
 SIZES = (0, 30, 30, 60, 300, 5000, 70_000, 400_000)
 OPTIONS = ("commit=1", "commit=5", "data=writeback,commit=1", "data=writeback,commit=5")
@@ -63,10 +64,50 @@ def mounted(image: Path, at: Path, options: str) -> Iterator[str]:
         run("losetup", "--detach", device)
 
 
+class Disks(msgspec.Struct, frozen=True):
+    """The file systems of a world: everything on one, or the destinations on a second one, whose syncs then
+    bring nothing of the sources to the device."""
+
+    room: Path
+    options: str
+    is_apart: bool
+
+    @property
+    def mount(self) -> Path:
+        return self.room / "mount"
+
+    def make(self) -> tuple[Path, ...]:
+        """New images."""
+        images = tuple(self.room / f"image-{number}" for number in range(1 + self.is_apart))
+        for image in images:
+            with image.open("wb") as file:
+                file.truncate(IMAGE_BYTES)
+            run("mkfs.ext4", "-q", "-m", "0", image)
+        return images
+
+    @contextmanager
+    def attached(self, images: Sequence[Path]) -> Iterator[list[str]]:
+        """Mounted where the world lives; the loop devices."""
+        with ExitStack() as stack:
+            self.mount.mkdir(parents=True, exist_ok=True)
+            devices = [stack.enter_context(mounted(images[0], self.mount, self.options))]
+            if self.is_apart:
+                second = self.room / "second"
+                second.mkdir(exist_ok=True)
+                devices.append(stack.enter_context(mounted(images[1], second, self.options)))
+                for name in NAMES:
+                    place = self.mount / "trees" / name / "destination"
+                    for directory in (second / name, place):
+                        directory.mkdir(parents=True, exist_ok=True)
+                    run("mount", "--bind", second / name, place)
+                    stack.callback(run, "umount", place)
+            yield devices
+
+
 class Cut(msgspec.Struct, frozen=True):
     """One copy, and what the users had written by then: the careful ones, and the others."""
 
-    image: Path
+    images: tuple[Path, ...]
     twin: dict[bytes, Item]
     careless: dict[bytes, Item]
     required: dict[bytes, str]
@@ -82,9 +123,9 @@ class World:
         named = f"cut {seed}"
         twins = room / "twins"
         self.careful = Territory(
-            mount, "careful", named, settle="0s", twins=twins, is_careful=True, sizes=SIZES
+            mount, NAMES[0], named, settle="0s", twins=twins, is_careful=True, sizes=SIZES
         )
-        self.careless = Territory(mount, "careless", named, settle="20ms", twins=twins, sizes=SIZES)
+        self.careless = Territory(mount, NAMES[1], named, settle="20ms", twins=twins, sizes=SIZES)
         self.territories = [self.careful, self.careless]
         self.daemon = Daemon(mount, [one.pair for one in self.territories])
         self.story: list[str] = []
@@ -98,13 +139,13 @@ class World:
                 self.story.append(f"{territory.pair.name}: {user.told[-1]}")
             time.sleep(min(max(0.0, until - time.monotonic()), self.rng.random() * 0.02))
 
-    def cut(self, image: Path, to: Path, device: str) -> Cut:
-        """Copy the backing file: as the daemon runs if nothing is written just then, else it is stopped."""
+    def cut(self, images: Sequence[Path], to: tuple[Path, ...], devices: Sequence[str]) -> Cut:
+        """Copy the backing files: as the daemon runs if nothing is written just then, else it is stopped."""
         process = self.daemon.process
         assert process is not None
         is_stopped = False
         try:
-            while not copied(image, to, device):
+            while not copied(images, to, devices):
                 is_stopped = True
                 process.send_signal(signal.SIGSTOP)
                 time.sleep(0.005)
@@ -120,13 +161,14 @@ class World:
         )
 
 
-def copied(image: Path, to: Path, device: str) -> bool:
-    """Copy the backing file; False when something was written meanwhile."""
-    before = written(device)
-    if before is None:
+def copied(images: Sequence[Path], to: Sequence[Path], devices: Sequence[str]) -> bool:
+    """Copy the backing files; False when something was written meanwhile."""
+    before = [written(device) for device in devices]
+    if None in before:
         return False
-    run("cp", "--sparse=always", image, to)
-    return before == written(device)
+    for image, copy in zip(images, to, strict=True):
+        run("cp", "--sparse=always", image, copy)
+    return before == [written(device) for device in devices]
 
 
 def written(device: str) -> tuple[str, ...] | None:
@@ -256,32 +298,32 @@ def judge(world: World, cut: Cut, room: Path) -> list[str]:
 
 
 def run_world(room: Path, seed: int, count: int) -> tuple[list[str], int]:
-    """Cut the power `count` times, then judge each cut. What was broken, and how many rows were reported."""
-    mount = room / "mount"
-    mount.mkdir(parents=True)
-    image = room / "image"
-    with image.open("wb") as file:
-        file.truncate(IMAGE_BYTES)
-    run("mkfs.ext4", "-q", "-m", "0", image)
-    options = OPTIONS[seed % len(OPTIONS)]
+    """Cut the power `count` times, then judge each cut. What was broken, and how many cuts there were."""
+    room.mkdir(parents=True)
+    disks = Disks(room, OPTIONS[seed % len(OPTIONS)], is_apart=seed // len(OPTIONS) % 2 == 0)
+    images = disks.make()
     cuts: list[Cut] = []
-    with mounted(image, mount, options) as device:
-        world = World(room, mount, seed)
+    with disks.attached(images) as devices:
+        world = World(room, disks.mount, seed)
         os.sync()
         with world.daemon as daemon:
             daemon.waited()
             for number in range(count):
                 world.work(0.1 + world.rng.random() * 1.2)
-                cuts.append(world.cut(image, room / f"cut-{number}", device))
+                to = tuple(room / f"cut-{number}-{image.name}" for image in images)
+                cuts.append(world.cut(images, to, devices))
             daemon.kill()
-    image.unlink()
+    for image in images:
+        image.unlink()
     broken: list[str] = []
     for number, cut in enumerate(cuts):
-        with mounted(cut.image, mount, options):
+        with disks.attached(cut.images):
             found = judge(world, cut, room)
-        cut.image.unlink()
+        for image in cut.images:
+            image.unlink()
         if found:
-            broken += [f"seed {seed} ({options}), cut {number} ({cut.story}):", *found]
+            where = f"{disks.options}, {'apart' if disks.is_apart else 'together'}"
+            broken += [f"seed {seed} ({where}), cut {number} ({cut.story}):", *found]
     return broken, len(cuts)
 
 
