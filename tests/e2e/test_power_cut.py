@@ -181,10 +181,11 @@ def written(device: str) -> tuple[str, ...] | None:
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A base row: both sides held this content."""
+    """A base row: both sides held this content. `mtimes_ns` are the last that the index saw there."""
 
     path: bytes
     digest: bytes
+    mtimes_ns: tuple[int, int]
 
 
 def reported(state: Path, scratch: Path) -> tuple[list[Done], list[str]]:
@@ -195,19 +196,21 @@ def reported(state: Path, scratch: Path) -> tuple[list[Done], list[str]]:
     with closing(sqlite3.connect(scratch / "state.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = db.execute(
-            "WITH RECURSIVE tree (id, path, kind, digest) AS ("
-            " SELECT base_id, x'', kind, digest FROM base WHERE parent_id IS NULL UNION ALL"
-            " SELECT b.base_id, CAST(iif(length(t.path), t.path || x'2f', x'') || b.name AS BLOB),"
-            " b.kind, b.digest"
+            "WITH RECURSIVE tree (id, path) AS ("
+            " SELECT base_id, x'' FROM base WHERE parent_id IS NULL UNION ALL"
+            " SELECT b.base_id, CAST(iif(length(t.path), t.path || x'2f', x'') || b.name AS BLOB)"
             " FROM base b JOIN tree t ON b.parent_id = t.id)"
-            " SELECT path, digest FROM tree WHERE kind = 1 AND digest IS NOT NULL"
+            " SELECT path, b.digest, coalesce(s.mtime_ns, 0), coalesce(d.mtime_ns, 0)"
+            " FROM tree JOIN base b ON b.base_id = tree.id"
+            " LEFT JOIN nodes s ON s.node_id = b.source_node LEFT JOIN nodes d ON d.node_id = b.destination_node"
+            " WHERE b.kind = 1 AND b.digest IS NOT NULL"
         ).fetchall()
         slots = db.execute(
             "SELECT a.side, coalesce(a.trash_batch, b.name), a.trash_slot FROM actions a"
             " JOIN batches b USING (batch_id) WHERE a.trash_slot IS NOT NULL"
         ).fetchall()
     shutil.rmtree(scratch)
-    done = [Done(bytes(path), digest) for path, digest in rows]
+    done = [Done(bytes(path), digest, (source, destination)) for path, digest, source, destination in rows]
     return done, [f"{side}/.syncd/trash/{batch}/{slot}" for side, batch, slot in slots]
 
 
@@ -246,6 +249,18 @@ def lost_before_start(territory: Territory, done: list[Done], slots: list[str]) 
     return broken
 
 
+def untouched(territory: Territory, done: list[Done]) -> list[Done]:
+    """Those whose owner's file bears no later stamp than the index knew: nobody can tell what of a file that
+    was written or touched since got lost."""
+    found = []
+    for row in done:
+        own = HOMES.index(row.path.partition(b"/")[0].decode()) if b"/" in row.path else 0
+        path = os.path.join(territory.tops[own], row.path)
+        if not os.path.lexists(path) or os.lstat(path).st_mtime_ns <= row.mtimes_ns[own]:
+            found.append(row)
+    return found
+
+
 def torn_at_rest(
     territory: Territory, done: list[Done], wanted: dict[bytes, Item], before: set[bytes]
 ) -> list[str]:
@@ -281,6 +296,7 @@ def judge(world: World, cut: Cut, room: Path) -> list[str]:
         )
         broken += [f"the image is not what it should be: {line}" for line in difference(own, wanted)]
     before = digests(world.careless.tops[0]) | digests(world.careless.tops[1])
+    kept_since = untouched(world.careless, done[world.careless.pair.name])
     world.daemon.start()
     try:
         answer = world.daemon.waited()
@@ -291,7 +307,7 @@ def judge(world: World, cut: Cut, room: Path) -> list[str]:
         ]
         world.careful.ledger.required = dict(cut.required)
         broken += [f"careful: {line}" for line in world.careful.broken(world.daemon, cut.twin)]
-        broken += torn_at_rest(world.careless, done["careless"], cut.careless, before)
+        broken += torn_at_rest(world.careless, kept_since, cut.careless, before)
     finally:
         world.daemon.stop()
     return [*broken, world.daemon.tail(25)] if broken else []
