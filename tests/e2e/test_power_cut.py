@@ -202,7 +202,8 @@ def reported(state: Path, scratch: Path) -> tuple[list[Done], list[str]]:
             " FROM base b JOIN tree t ON b.parent_id = t.id)"
             " SELECT path, b.digest, coalesce(s.mtime_ns, 0), coalesce(d.mtime_ns, 0)"
             " FROM tree JOIN base b ON b.base_id = tree.id"
-            " LEFT JOIN nodes s ON s.node_id = b.source_node LEFT JOIN nodes d ON d.node_id = b.destination_node"
+            " LEFT JOIN nodes s ON s.node_id = b.source_node"
+            " LEFT JOIN nodes d ON d.node_id = b.destination_node"
             " WHERE b.kind = 1 AND b.digest IS NOT NULL"
         ).fetchall()
         slots = db.execute(
