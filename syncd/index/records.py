@@ -129,7 +129,9 @@ def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int, now_ns: int
     rows = db.execute("SELECT r.* FROM records r JOIN nodes n USING (node_id) WHERE n.tree = ?", (int(side),))
     spans = {node_id: _span(db, node_id, record) for node_id, _, record in rows}
     limit = min(max((latest for _, latest in spans.values()), default=0), now_ns) - within_ns
-    for node_id in [one for one, (earliest, latest) in spans.items() if not earliest or latest >= limit]:
+    for node_id, (earliest, latest) in spans.items():
+        if latest < 0 or (earliest and latest < limit):
+            continue
         children = listing.unpack(get(db, node_id) or EMPTY)
         doubted = [listing.doubt(one) if _is_recent(one, limit) else one for one in children]
         db.execute("UPDATE records SET record = ? WHERE node_id = ?", (listing.pack(doubted), node_id))
@@ -141,8 +143,7 @@ def _is_recent(child: Child, limit_ns: int) -> bool:
 
 
 def _span(db: sqlite3.Connection, node_id: int, record: bytes) -> tuple[int, int]:
-    """The earliest and latest ctime in it; where it is no record (a scan replaces it) or empty, neither 0
-    nor recent."""
+    """The earliest and latest ctime in it; -1 where it is empty, or no record (a scan replaces it)."""
     try:
         stamps = [listing.ctime_of(one) for one in listing.unpack(folded(db, node_id, record))]
     except ValueError:

@@ -183,5 +183,5 @@ def test_nothing_is_doubted_in_a_tree_without_files_or_with_a_broken_record(benc
     records.doubt_recent(bench.db, DESTINATION, 50, LATE)
     bench.observe(listed("", 2, folder("d", 12)))
     records.put(bench.db, bench.node_id(b"d"), 12, b"no record")
-    records.doubt_recent(bench.db, SOURCE, 0, LATE)
+    records.doubt_recent(bench.db, SOURCE, 50, LATE)
     assert bench.stored(1) == [doubt(folder("d", 12))]
