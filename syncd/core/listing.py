@@ -174,9 +174,17 @@ def smudge(child: Child) -> Child:
     return child if child.hint.ctime_ns <= 0 else _with_ctime(child, max(-child.hint.ctime_ns, _DOUBTED + 1))
 
 
-def doubt(child: Child) -> Child:
-    """The same for what a power cut may have taken back: what is found there is judged, too."""
-    return child if is_doubted(child) else _with_ctime(child, _DOUBTED - min(ctime_of(child), -_DOUBTED))
+def doubt(child: Child, *, knows_ctime: bool = True) -> Child:
+    """The same for what a power cut may have taken back: what is found there is judged, too. Without a ctime
+    that can be believed, by its content alone."""
+    if is_doubted(child):
+        return child
+    return _with_ctime(child, _DOUBTED - (min(ctime_of(child), -_DOUBTED) if knows_ctime else 0))
+
+
+def trust(child: Child | None) -> Child | None:
+    """No doubt any more; the next observation reads it all the same."""
+    return _with_ctime(child, -min(ctime_of(child), -_DOUBTED - 1)) if is_doubted(child) else child
 
 
 def is_doubted(child: Child | None) -> TypeGuard[Child]:

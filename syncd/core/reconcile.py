@@ -147,6 +147,10 @@ def _untouchable(state: PathState) -> Outcome | None:
     return None
 
 
+_TOLD = (Damage.ROLLED_BACK, Damage.ALTERED)
+"""The bytes may be somebody's: a clock that was behind, a data base that syncs its data and not its stamp."""
+
+
 def _suspect(state: PathState, rules: Rules) -> Outcome | None:
     """A file that a crash seems to have damaged is put nowhere. Two-way, an unchanged other side puts its
     version back, and tells where the bytes may be somebody's; where the mode puts the other side's version
@@ -171,7 +175,7 @@ def _suspect(state: PathState, rules: Rules) -> Outcome | None:
         if change is Change.MAYBE:
             return compare(state, (side.other,))
         if change in (Change.NONE, Change.MODE):
-            return place(state, side, rules, reason, is_report=damage is Damage.ALTERED)
+            return place(state, side, rules, reason, is_report=damage in _TOLD)
     return leave(state, reason)
 
 

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from syncd.core.entry import Entry, Kind
-from syncd.core.listing import Child, child_of_row, ctime_of, diff, is_doubted, is_file, rows, smudge, unpack
+from syncd.core.listing import (
+    Child,
+    child_of_row,
+    ctime_of,
+    diff,
+    is_doubted,
+    is_file,
+    rows,
+    smudge,
+    trust,
+    unpack,
+)
 from syncd.core.listing import replace as replaced
 from syncd.core.path import CONTROL_NAME, IGNORE_FILE, MAX_PATH, is_within, join
 from syncd.core.path import name as name_of
@@ -29,7 +40,7 @@ from syncd.index.observed import (
     entry_of_child,
     unseen,
 )
-from syncd.index.rows import HAS_IGNORED, RECHECK
+from syncd.index.rows import HAS_IGNORED, RECHECK, signed
 
 
 class _Here(msgspec.Struct):
@@ -87,8 +98,10 @@ class Merge(Answers):
         if here.is_new:
             self._merge_new(db, here, listing.record, wanted)
         else:
+            is_other = inode not in (None, 0, signed(listing.inode))
             for name, old, new in self._changes(db, here, record, listing.record):
-                self._classify(db, here, name, old, new, wanted)
+                # Another directory at the name: what it holds was never seen there, let alone lost.
+                self._classify(db, here, name, trust(old) if is_other else old, new, wanted)
         if flags & HAS_IGNORED and not here.has_ignored:
             here.has_ignored = self._holds_ignored(here.path, listing.record)
         self._insert(db, here)
@@ -192,7 +205,7 @@ class Merge(Answers):
             self.has_ignore_files = True
         if new is None:
             if node is not None:
-                self._miss(db, node, old, is_lost=is_doubted(old) and here.changed_ns < ctime_of(old))
+                self._miss(db, node, old, is_lost=is_doubted(old) and 0 < here.changed_ns < ctime_of(old))
                 here.overrides[name] = smudge(old or unseen(node))
             return
         if self._is_invisible(path, new.kind):

@@ -123,9 +123,12 @@ def children_named(db: sqlite3.Connection, node_id: int, names: Collection[bytes
     return found
 
 
-def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int, now_ns: int) -> None:
+def doubt_recent(
+    db: sqlite3.Connection, side: Side, within_ns: int, now_ns: int, *, has_ctimes: bool = True
+) -> None:
     """Doubt whatever changed within this time before the last change in the tree, or was too fresh to have a
-    ctime that counts. Stamps past `now_ns` (a clock was set back) count as that."""
+    ctime that counts. Stamps past `now_ns` (a clock was set back) tell nothing, nor do any of a file system
+    without ctimes of its own."""
     rows = db.execute("SELECT r.* FROM records r JOIN nodes n USING (node_id) WHERE n.tree = ?", (int(side),))
     spans = {node_id: _span(db, node_id, record) for node_id, _, record in rows}
     limit = min(max((latest for _, latest in spans.values()), default=0), now_ns) - within_ns
@@ -133,7 +136,12 @@ def doubt_recent(db: sqlite3.Connection, side: Side, within_ns: int, now_ns: int
         if latest < 0 or (earliest and latest < limit):
             continue
         children = listing.unpack(get(db, node_id) or EMPTY)
-        doubted = [listing.doubt(one) if _is_recent(one, limit) else one for one in children]
+        doubted = [
+            listing.doubt(one, knows_ctime=has_ctimes and listing.ctime_of(one) <= now_ns)
+            if _is_recent(one, limit)
+            else one
+            for one in children
+        ]
         db.execute("UPDATE records SET record = ? WHERE node_id = ?", (listing.pack(doubted), node_id))
         db.execute("DELETE FROM record_patches WHERE node_id = ?", (node_id,))
 

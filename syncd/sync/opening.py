@@ -1,7 +1,7 @@
 """Opening a pair: roots verified against what is stored, a first run told from a lost state."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -16,6 +16,9 @@ from syncd.tree.port import RootIdentity, Tree
 
 LOST_AT_MOST_NS = 300 * 10**9
 """Kernels write back what is half a minute old, slow devices later."""
+
+_WITHOUT_CTIME = ("vfat", "msdos", "exfat")
+"""Their ctime is the mtime, which anybody can set; a root has none."""
 
 
 class Opened(msgspec.Struct):
@@ -47,7 +50,11 @@ async def open_pair(
     is_first = not await database.read(meta.is_first_sync_done)
     roots_changed = bool(stored) and any(moved(stored.get(side), identities[side]) for side in BOTH)
     in_force = await database.read(meta.rules)
-    cut = [side for side in BOTH if is_attached_anew(stored.get(side), identities[side])]
+    cut = {
+        side: trees[side].capabilities.filesystem not in _WITHOUT_CTIME
+        for side in BOTH
+        if is_attached_anew(stored.get(side), identities[side])
+    }
     is_lost = is_first and (had_marker if not stored else await database.read(meta.is_state_lost))
     await database.write(remember, identities, is_lost, cut, now_ns)
     return Opened(
@@ -62,11 +69,12 @@ def remember(
     db: sqlite3.Connection,
     identities: Mapping[Side, RootIdentity],
     is_lost: bool,
-    cut: Sequence[Side],
+    cut: Mapping[Side, bool],
     now_ns: int,
 ) -> None:
     """Which roots these are, whether the base of an earlier life is missing, and what that life may have left
-    if it ended badly. On the sides that were `cut` off what was written shortly before is doubted."""
+    if it ended badly. On the sides that were `cut` off what was written shortly before is doubted;
+    the value says whether ctimes are evidence there."""
     meta.set_root_identities(db, identities)
     meta.set_state_lost(db, is_lost)
     if not meta.is_unclean(db):
@@ -74,7 +82,7 @@ def remember(
     for side in identities:
         meta.set_after_crash(db, side, True)
         if side in cut:
-            records.doubt_recent(db, side, LOST_AT_MOST_NS, now_ns)
+            records.doubt_recent(db, side, LOST_AT_MOST_NS, now_ns, has_ctimes=cut[side])
     meta.set_unclean(db, False)
 
 

@@ -139,6 +139,7 @@ def test_where_the_bytes_may_be_somebodys_it_is_told() -> None:
     for outcome, side in ((judge(TORN, BASE), S), (judge(BASE, TORN), D)):
         assert verdict(outcome) == (Verb.PUT, side, Reason.SUSPECT_TORN)
         assert outcome.is_report
+    assert judge(OLDER, BASE).is_report
     assert not judge(ZEROED, BASE).is_report
     assert verdict(judge(TORN, BASE, Mode.SOURCE_TO_DESTINATION)) == (Verb.LEAVE, None, Reason.SUSPECT_TORN)
 

@@ -26,8 +26,8 @@ def child(
     return Child(name.encode(), kind, mode, StatHint(inode, size, mtime, ctime))
 
 
-def folder(name: str, inode: int, mode: int = 0o755) -> Child:
-    return Child(name.encode(), Kind.DIRECTORY, mode, StatHint(inode, 4096, 1, 1))
+def folder(name: str, inode: int, mode: int = 0o755, *, ctime: int = 1) -> Child:
+    return Child(name.encode(), Kind.DIRECTORY, mode, StatHint(inode, 4096, 1, ctime))
 
 
 def listed(path: str, inode: int, *children: Child, racy_after_ns: int = 2**62) -> Listed:

@@ -9,7 +9,7 @@ from syncd.core.state import Damage
 from syncd.index import base, displaced, meta, records, triples
 from syncd.index.observed import Answer, Listed, is_zeros
 from tests.index.kit import DESTINATION, SOURCE, paths_of
-from tests.index.merging import Bench, child, folder, listed
+from tests.index.merging import Bench, child, folder, listed, look
 
 OLD, NEW = b"d" * 32, b"n" * 32
 LATE = 2**62
@@ -138,7 +138,8 @@ def gone(bench: Bench, changed_ns: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("is_cut", "changed_ns", "is_deleted"), [(True, 6, False), (True, 7, True), (False, 6, True)]
+    ("is_cut", "changed_ns", "is_deleted"),
+    [(True, 6, False), (True, 7, True), (True, 0, True), (False, 6, True)],
 )
 def test_a_file_that_a_power_cut_took_back_was_not_deleted(
     bench: Bench, is_cut: bool, changed_ns: int, is_deleted: bool
@@ -150,11 +151,11 @@ def test_a_file_that_a_power_cut_took_back_was_not_deleted(
 
 
 def test_nor_was_a_directory_with_all_that_it_held(bench: Bench) -> None:
-    bench.observe(listed("", 2, folder("f", 10)), listed("f", 10, child("x", 11)))
+    bench.observe(listed("", 2, folder("f", 10, ctime=7)), listed("f", 10, child("x", 11)))
     shared(bench, b"f", bench.entry(b"f"))
     shared(bench, b"f/x", bench.entry(b"f/x"))
     records.doubt_recent(bench.db, SOURCE, 50, LATE)
-    assert not gone(bench, 0)
+    assert not gone(bench, 6)
     assert base.find(bench.db, b"f/x") is None
 
 
@@ -171,6 +172,44 @@ def test_what_is_recent_is_doubted_wherever_it_is(bench: Bench) -> None:
         assert by_name[b"f"] == doubt(root[0])
         assert by_name[b"x"] == doubt(inner[0])
         assert [by_name[b"old"], by_name[b"d"], by_name[b"y"]] == [root[1], root[2], doubt(inner[1])]
+
+
+def test_a_single_look_takes_what_is_gone_for_deleted(bench: Bench) -> None:
+    """It does not see the directory."""
+    known(bench, is_cut=True)
+    shared(bench, b"f", bench.entry(b"f"))
+    bench.merge().merge_looks(bench.db, [look("f", None)])
+    while displaced.remove_missed(bench.db, SOURCE, 10):
+        pass
+    assert base.find(bench.db, b"f") is not None
+
+
+def test_a_directory_that_was_swapped_for_an_older_one_lost_nothing(bench: Bench) -> None:
+    known(bench, is_cut=True)
+    shared(bench, b"f", bench.entry(b"f"))
+    older = listed("", 3, child("f", 20, size=3, mtime=5, ctime=5))
+    bench.observe(older)
+    assert damage(bench) is NONE
+    records.doubt_recent(bench.db, SOURCE, 50, LATE)
+    empty = listed("", 4)
+    bench.merge().merge_listings(bench.db, [Listed(empty.path, 4, empty.record, changed_ns=1)])
+    while displaced.remove_missed(bench.db, SOURCE, 10):
+        pass
+    assert base.find(bench.db, b"f") is not None
+
+
+@pytest.mark.parametrize(("now_ns", "has_ctimes"), [(6, True), (LATE, False)])
+def test_without_ctimes_that_can_be_believed_content_alone_is_judged(
+    bench: Bench, now_ns: int, has_ctimes: bool
+) -> None:
+    """The clock was set back, or is behind after the boot; or the file system has none."""
+    for mtime, expected in ((7, ALTERED), (5, NONE)):
+        bench.db.execute("SAVEPOINT fresh")
+        known(bench, is_cut=False)
+        records.doubt_recent(bench.db, SOURCE, 50, now_ns, has_ctimes=has_ctimes)
+        assert seen(bench, ctime=6, mtime=mtime) is expected
+        assert not is_doubted(bench.stored()[0])
+        bench.db.execute("ROLLBACK TO fresh")
 
 
 def test_a_stamp_from_the_future_does_not_hide_the_others(bench: Bench) -> None:
