@@ -77,7 +77,12 @@ class MemoryTree(Machine):
         await recover(self)
         self.disk.in_flight.clear()
         return RootIdentity(
-            1, self.disk.root.number, "memory", self._pair_key, had_marker=marker == self._pair_key
+            device=1,
+            inode=self.disk.root.number,
+            filesystem_id="memory",
+            marker=self._pair_key,
+            had_marker=marker == self._pair_key,
+            attachment=str(self.disk.attachments),
         )
 
     async def check_root(self) -> RootProblem | None:

@@ -130,6 +130,7 @@ class Disk:
         self._dirty: dict[int, Node] = {}
         self.listeners: list[Listener] = []
         self.is_mounted = True
+        self.attachments = 1
         self.marker: str | None = None
         self.root = self.new_node(Kind.DIRECTORY, 0o755)
         self.control = self.new_node(Kind.DIRECTORY, 0o700)
@@ -370,6 +371,7 @@ class Disk:
 
     def power_cut(self, rng: random.Random) -> None:
         """Come back with what was durable and a random part of what was not."""
+        self.attachments += 1
         dropped: set[Key] = set()
         chance = rng.choice((0.1, 0.5, 0.9))
         for operation in self.journal:
