@@ -94,16 +94,17 @@ class Findings:
     def _damage(self, before: Entry, entry: Entry, old: Child | None, hint: StatHint) -> Damage:
         """Did a crash change the content? Whoever writes to a file sets its mtime, and no ctime ever goes
         back; file systems that lost writes show both."""
-        if old is None or old.kind is not Kind.FILE or not (self._is_after_crash or is_doubted(old)):
+        is_cut = is_doubted(old)
+        if old is None or old.kind is not Kind.FILE or not (self._is_after_crash or is_cut):
             return Damage.NONE
+        is_older = is_cut and 0 < hint.ctime_ns < ctime_of(old)
         if 0 != old.hint.inode == hint.inode and before.mtime_ns == entry.mtime_ns:
             if entry.size < before.size:
                 return Damage.CUT_SHORT
-            if is_doubted(old) and is_zeros(entry):
+            if is_cut and is_zeros(entry):
                 return Damage.ZEROED
-            if is_doubted(old) and hint.ctime_ns >= ctime_of(old):
+            if is_cut and not is_older:
                 return Damage.ALTERED
-        is_older = is_doubted(old) and 0 < hint.ctime_ns < ctime_of(old)
         return Damage.ROLLED_BACK if is_older else Damage.NONE
 
     def _note_racy(self, overrides: dict[bytes, Child | None], asked: Question, child: Child) -> None:

@@ -13,6 +13,8 @@ from syncd.index.nodes import Node
 
 NEVER_RACY = 2**63 - 1
 _BLOCK = 1 << 20
+_ZEROS_MOST = 256 << 20
+"""0.1 s of hashing."""
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -78,8 +80,9 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 def is_zeros(entry: Entry) -> bool:
-    """Is the content of a file, whose digest is known, nothing but zeros?"""
-    if not entry.size or entry.digest is None:
+    """Is the content of a file, whose digest is known, nothing but zeros? Of a huge one that is not asked:
+    its zeros would keep the data base waiting."""
+    if not 0 < entry.size <= _ZEROS_MOST or entry.digest is None:
         return False
     zeros, hasher = bytes(min(entry.size, _BLOCK)), blake3()
     for _ in range(entry.size // _BLOCK):

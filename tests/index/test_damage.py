@@ -6,7 +6,7 @@ from blake3 import blake3
 from syncd.core.entry import Entry, Kind
 from syncd.core.listing import doubt, is_doubted
 from syncd.core.state import Damage
-from syncd.index import base, displaced, meta, records, triples
+from syncd.index import base, displaced, meta, observed, records, triples
 from syncd.index.observed import Answer, Listed, is_zeros
 from tests.index.kit import DESTINATION, SOURCE, paths_of
 from tests.index.merging import Bench, child, folder, listed, look
@@ -92,6 +92,14 @@ def test_zeros_are_told_by_their_digest(size: int) -> None:
     assert not is_zeros(Entry(Kind.FILE, 0o644, size + 1, 1, zeros(size)))
     assert not is_zeros(Entry(Kind.FILE, 0o644, size, 1))
     assert not is_zeros(Entry(Kind.FILE, 0o644, 0, 1, zeros(0)))
+
+
+def test_nobody_waits_for_the_zeros_of_a_huge_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry(Kind.FILE, 0o644, 5, 1, zeros(5))
+    monkeypatch.setattr(observed, "_ZEROS_MOST", 5)
+    assert is_zeros(entry)
+    monkeypatch.setattr(observed, "_ZEROS_MOST", 4)
+    assert not is_zeros(entry)
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
